@@ -1,0 +1,65 @@
+"""Algorithm 1 of the paper (arXiv 2511.06805, p. 5), in its order and its symbols.
+
+`run(step, …)` gives the artifact that the step left, computed once per recipe. A judged artifact holds both sides: its accepted
+solutions are what D_SFT means, its rejected ones what R_incorrect means; unreadable verdicts go nowhere.
+Where the paper contradicts itself we follow Algorithm 1: reflection once, after all rounds; each M_k from the base, on all of D_SFT.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mathse.steps.data import draw, remaining
+from mathse.steps.distill import distill
+from mathse.steps.generate import generate
+from mathse.steps.judging import diagnose, judge
+from mathse.steps.reflect import reflect
+from mathse.steps.sft import sft
+from mathse.types import Model
+
+if TYPE_CHECKING:
+    from mathse.config import Experiment
+    from mathse.feedback import Run
+    from mathse.store import Artifact
+
+
+def mathse(exp: Experiment, problems: Artifact, run: Run) -> list[Model]:
+    """M_0 (distilled), M_1 … M_K (self-evolved) and, with reflection, M_final."""
+
+    def fine_tune(name: str, D_SFT: list[Artifact], previous: Model | None) -> Model:
+        start = previous.adapter if previous and exp.init_from == "previous" else None
+        adapter = run(sft, backbone=exp.backbone, data=D_SFT, fit=exp.fit, lora=exp.lora, start=start, seed=exp.seed)
+        return Model(exp.backbone, adapter, name)
+
+    # Some problems are kept out of D, to train the ORM on. The teacher solves a part of D.
+    kept = run(draw, problems=problems, size=exp.orm_problems, seed="orm")
+    D = run(remaining, problems=problems, solved=[kept])
+    seed = run(draw, problems=D, size=exp.seed_size, seed=exp.seed)
+    taught = run(distill, problems=seed, teacher=exp.teacher)
+    right_or_wrong = exp.judge.prepare(run, taught, kept)
+
+    # Stage 1: M_0 learns from the teacher's accepted solutions.
+    D_SFT = [run(judge, solutions=taught, source=right_or_wrong)]
+    models = [fine_tune("M_0", D_SFT, None)]
+    D_remain = run(remaining, problems=D, solved=D_SFT)
+    R_incorrect: list[Artifact] = []
+
+    # Stage 2: K rounds. The model solves what remains; accepted solutions join D_SFT, and it is trained again.
+    for k in range(1, exp.K + 1):
+        R_gen = run(generate, model=models[-1], problems=D_remain, sampling=exp.sampling, seed=exp.seed)
+        judged = run(judge, solutions=R_gen, source=right_or_wrong)
+        D_SFT = [*D_SFT, judged]
+        R_incorrect = [*R_incorrect, judged]
+        D_remain = run(remaining, problems=D_remain, solved=[judged])
+        models.append(fine_tune(f"M_{k}", D_SFT, models[-1]))
+
+    # Stage 3: the teacher repairs the rejected solutions, told by the feedback where and why; accepted repairs join D_SFT.
+    if exp.reflection and R_incorrect:
+        where_and_why = exp.feedback.prepare(run, taught, kept)
+        diagnosed = run(
+            diagnose, judged=R_incorrect, source=where_and_why, repeated=exp.repeated, solved_later=exp.solved_later
+        )
+        R_reflected = run(reflect, diagnosed=diagnosed, teacher=exp.teacher)
+        D_SFT = [*D_SFT, run(judge, solutions=R_reflected, source=right_or_wrong)]
+        models.append(fine_tune("M_final", D_SFT, models[-1]))
+    return models

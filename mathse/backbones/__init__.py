@@ -1,0 +1,253 @@
+"""A backbone is a family of multimodal models. The protocol, and what all families share once they are in memory.
+
+A family says how a chat becomes text and picture slots, how pictures become features, which positions tokens have, and how
+its language model runs. Everything else (label masks, padding, caching of frozen picture features, the trained tokens'
+logits) is written once, here. Shapes: B rows, T tokens, A position axes (Qwen2-VL has 3), H hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mathse.types import Chat
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+    from torch import Tensor
+
+
+class Backbone(Protocol):
+    """The settings of one family member, e.g. `Qwen2VL(checkpoint="tiny", …)`. Loading is the only thing it does."""
+
+    max_length: int
+
+    def load(
+        self,
+        adapter: Path | None = None,
+        *,
+        lora: Any = None,
+        quantize: bool = True,
+        unfolded: bool = False,
+        device: str = "cpu",
+    ) -> Loaded:
+        """The model in memory: the base, with the adapter at `adapter`, or with a new one made from `lora` to be trained.
+
+        `unfolded` gives plain float layers that compute what the 4-bit base and its adapter compute, for generation where
+        memory is no concern.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a templated chat: text, or one picture; `trained` marks what the model should learn to write."""
+
+    text: str = ""
+    picture: str | Image | None = None
+    trained: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One chat as tokens. `ids` (T,), `trained` (T,) bool, `positions` (A, T), and its pictures in order."""
+
+    ids: Tensor
+    trained: Tensor
+    positions: Tensor
+    pictures: tuple[str | Image, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded rows ready for the language model: `embeds` (B, T, H), `positions` (A, B, T), `mask` (B, T) 1 = real,
+    `labels` (B, T) with -100 wherever nothing is learned, `picture_mask` (B, T) true on picture tokens."""
+
+    embeds: Tensor
+    positions: Tensor
+    mask: Tensor
+    labels: Tensor
+    picture_mask: Tensor
+
+
+class Loaded:
+    """A backbone in memory. Subclasses are the families: they implement the six methods that raise NotImplementedError."""
+
+    module: Any  # the transformers or peft model: a torch module with methods of its own
+    tokenizer: Any
+    stop_ids: tuple[int, ...]
+    pad_id: int
+    picture_id: int
+    layers: int
+
+    def __init__(self, feature_cache_mb: int = 256) -> None:
+        self._features: OrderedDict[str, Tensor] = OrderedDict()
+        self._feature_bytes = 0
+        self._known: dict[str, list[int]] = {}
+        self._feature_limit = feature_cache_mb * 2**20
+        self.pictures_seen = 0
+        self.pictures_found = 0
+
+    # ---- what a family knows ----
+
+    def parts(self, chat: Chat, *, reply: bool) -> list[Part]:
+        """The chat in the family's template; with `reply`, ending where the assistant should begin to write."""
+        raise NotImplementedError
+
+    def picture_shape(self, picture: Image) -> tuple[int, ...]:
+        """What decides how many tokens the picture takes and their positions, e.g. (rows, columns) of its grid."""
+        raise NotImplementedError
+
+    def picture_ids(self, shape: tuple[int, ...]) -> list[int]:
+        """The placeholder tokens for a picture of that shape."""
+        raise NotImplementedError
+
+    def positions(self, ids: Tensor, shapes: Sequence[tuple[int, ...]]) -> Tensor:
+        """The positions (A, T) of one row's tokens."""
+        raise NotImplementedError
+
+    def see(self, pictures: Sequence[Image]) -> list[Tensor]:
+        """The features (tokens, H) of each picture, as they enter the language model."""
+        raise NotImplementedError
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token embeddings (…, H)."""
+        raise NotImplementedError
+
+    def language(
+        self, embeds: Tensor, positions: Tensor, mask: Tensor, picture_mask: Tensor | None = None, cache: Any = None
+    ) -> Tensor:
+        """The last hidden states (B, T, H); `cache` (a transformers Cache) is extended where given."""
+        raise NotImplementedError
+
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits (…, V) in float32."""
+        raise NotImplementedError
+
+    # ---- what all families share ----
+
+    def encode(self, chat: Chat, *, reply: bool = False) -> Row:
+        """Tokens, trained mask and positions of one chat. The assistant's words and their end mark are trained, nothing else."""
+        import torch
+
+        ids: list[int] = []
+        trained: list[bool] = []
+        shapes: list[tuple[int, ...]] = []
+        pictures: list[str | Image] = []
+        for part in self.parts(chat, reply=reply):
+            if part.picture is not None:
+                shape = self.picture_shape(open_picture(part.picture))
+                new = self.picture_ids(shape)
+                shapes.append(shape)
+                pictures.append(part.picture)
+            else:
+                new = self._tokens(part.text)
+            ids += new
+            trained += [part.trained] * len(new)
+        ids_T = torch.tensor(ids)
+        return Row(ids_T, torch.tensor(trained), self.positions(ids_T, shapes), tuple(pictures))
+
+    def _tokens(self, text: str) -> list[int]:
+        # The template's few fixed pieces come back in every row.
+        if text not in self._known and len(self._known) < 4096:
+            self._known[text] = self.tokenizer.encode(text, add_special_tokens=False)
+        return self._known.get(text) or self.tokenizer.encode(text, add_special_tokens=False)
+
+    def features(self, pictures: Sequence[str | Image]) -> list[Tensor]:
+        """Features of the pictures without gradient. Those named by path are kept (least recently used leave first), since
+        a frozen tower sees the same picture in every epoch, sample and verdict."""
+        import torch
+
+        missing = list(dict.fromkeys(p for p in pictures if isinstance(p, str) and p not in self._features))
+        fresh: dict[str, Tensor] = {}
+        with torch.no_grad():
+            for start in range(0, len(missing), 64):
+                names = missing[start : start + 64]
+                fresh.update(zip(names, self.see([open_picture(name) for name in names]), strict=True))
+            unnamed = iter(self.see([p for p in pictures if not isinstance(p, str)]))
+        self.pictures_seen += len(missing)
+        self.pictures_found += len(pictures) - len(missing)
+        result = []
+        for picture in pictures:
+            if not isinstance(picture, str):
+                result.append(next(unnamed))
+            elif picture in fresh:
+                result.append(fresh[picture])
+            else:
+                self._features.move_to_end(picture)
+                result.append(self._features[picture])
+        for name, feature in fresh.items():
+            self._keep(name, feature)
+        return result
+
+    def _keep(self, name: str, feature: Tensor) -> None:
+        size = feature.numel() * feature.element_size()
+        while self._features and self._feature_bytes + size > self._feature_limit:
+            _, dropped = self._features.popitem(last=False)
+            self._feature_bytes -= dropped.numel() * dropped.element_size()
+        if size <= self._feature_limit:
+            self._features[name] = feature
+            self._feature_bytes += size
+
+    def batch(self, rows: Sequence[Row], *, side: str, features: Sequence[Tensor] | None = None) -> Batch:
+        """Pad rows on `side` (training right, generation left) and put the pictures' features in their places."""
+        import torch
+
+        length = max(len(row) for row in rows)
+        axes = rows[0].positions.shape[0]
+        device = self.device
+        ids = torch.full((len(rows), length), self.pad_id)
+        labels = torch.full((len(rows), length), -100)
+        mask = torch.zeros(len(rows), length, dtype=torch.long)
+        positions = torch.zeros(axes, len(rows), length, dtype=torch.long)
+        for i, row in enumerate(rows):
+            where = slice(0, len(row)) if side == "right" else slice(length - len(row), length)
+            ids[i, where] = row.ids
+            labels[i, where] = torch.where(row.trained, row.ids, -100)
+            mask[i, where] = 1
+            positions[:, i, where] = row.positions
+        picture_mask = (ids == self.picture_id) & (mask == 1)
+        embeds = self.embed(ids.to(device))
+        pictures = [picture for row in rows for picture in row.pictures]
+        if pictures:
+            seen = torch.cat(list(features if features is not None else self.features(pictures)))
+            assert len(seen) == int(picture_mask.sum()), (
+                f"{len(seen)} features for {int(picture_mask.sum())} picture tokens"
+            )
+            embeds = embeds.masked_scatter(picture_mask.to(device)[..., None], seen.to(device, embeds.dtype))
+        return Batch(embeds, positions.to(device), mask.to(device), labels.to(device), picture_mask.to(device))
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Summed negative log-likelihood of the trained tokens (Eq. 1 of the paper); only their logits are ever computed."""
+        import torch
+
+        hidden = self.language(batch.embeds, batch.positions, batch.mask, batch.picture_mask)
+        targets = batch.labels[:, 1:]
+        learn = targets != -100
+        return torch.nn.functional.cross_entropy(self.head(hidden[:, :-1][learn]), targets[learn], reduction="sum")
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
+
+def open_picture(picture: str | Image) -> Image:
+    """The picture in RGB. Raises ValueError naming the file where it is missing or is none."""
+    from PIL import Image as images
+
+    if not isinstance(picture, str):
+        return picture
+    try:
+        with images.open(picture) as opened:
+            return opened.convert("RGB")
+    except (OSError, images.DecompressionBombError) as error:
+        raise ValueError(
+            f"picture {picture}: {error}; the data set's folder was changed or the file is no picture"
+        ) from error

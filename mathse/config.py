@@ -1,0 +1,104 @@
+"""The door between Hydra and the rest: `Experiment`, frozen and typed, and `load`, which composes conf/ into one.
+
+Past this file there is no DictConfig. Values live in conf/*.yaml; only classes of mathse can be named there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mathse.backbones import Backbone
+from mathse.backbones.qlora import Lora
+from mathse.benchmarks import Benchmark
+from mathse.feedback import Feedback
+from mathse.fit import Fit
+from mathse.generation import Sampling
+from mathse.settings import settings
+from mathse.steps.data import Data
+from mathse.store import Runtime, find
+from mathse.teacher import Teacher
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+CONF = Path(__file__).parent.parent / "conf"
+
+
+@settings
+class Experiment:
+    """Everything a run is. The fields are explained where their values are: in conf/."""
+
+    scale: str
+    stage: str
+    K: int
+    reflection: bool
+    seed: int
+    seed_size: int
+    orm_problems: int
+    init_from: Literal["base", "previous"]
+    repeated: Literal["latest", "all"]
+    solved_later: Literal["drop", "keep"]
+    backbone: Backbone
+    data: Data
+    benchmark: Benchmark
+    teacher: Teacher
+    orm: Feedback
+    judge: Feedback
+    feedback: Feedback
+    fit: Fit
+    lora: Lora
+    sampling: Sampling
+    decoding: Sampling
+    runtime: Runtime
+    store: str
+    report: str
+    tracker: Literal["wandb", "none"]
+    explain: bool
+
+    def check(self) -> None:
+        if self.K < 0:
+            raise ValueError(f"K should be 0 or more rounds, got {self.K}")
+        if self.seed_size < 1:
+            raise ValueError(f"seed_size should be at least 1 problem, got {self.seed_size}")
+
+
+def build(data: Any) -> Any:
+    """The objects that plain configuration data describes: `_target_` names the settings class of a mapping."""
+    if isinstance(data, list):
+        return [build(member) for member in data]
+    if not isinstance(data, dict):
+        return data
+    members = {key: build(member) for key, member in data.items() if key != "_target_"}
+    if "_target_" not in data:
+        return members
+    kind = find(data["_target_"])
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        raise ValueError(f"_target_ {data['_target_']}: not a settings class")
+    names = [field.name for field in dataclasses.fields(kind)]
+    unknown, missing = sorted(set(members) - set(names)), [name for name in names if name not in members]
+    if unknown:
+        raise ValueError(f"{kind.__name__} has no field {unknown[0]!r}; its fields are {', '.join(names)}")
+    if missing:
+        raise ValueError(f"{kind.__name__}.{missing[0]} is missing")
+    return kind(**members)
+
+
+def experiment(cfg: DictConfig) -> Experiment:
+    """The Experiment of a composed configuration. Raises ValueError or TypeError naming the field that is wrong."""
+    from omegaconf import OmegaConf
+
+    data = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(data, dict)
+    data.pop("hydra", None)
+    built: Experiment = build({"_target_": "mathse.config.Experiment", **data})
+    return built
+
+
+def load(*overrides: str) -> Experiment:
+    """The Experiment that `python train.py <overrides>` would run, for notebooks, tests and experiments/."""
+    from hydra import compose, initialize_config_dir
+
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return experiment(compose("config", list(overrides)))

@@ -1,0 +1,127 @@
+"""The Outcome Reward Model (paper, section 4.1): a model fine-tuned to write a verdict with the wrong step and an analysis.
+
+Its data are solutions by a student (the base after stage 1, by answer match) to problems kept out of D: the wrong ones
+annotated by the teacher, and as many right ones. The paper does not say whether the ORM sees the reference answer;
+`use_reference` decides, by default it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mathse.backbones import Backbone
+from mathse.backbones.qlora import Lora
+from mathse.feedback import Run, parse_verdict
+from mathse.feedback.answer import AnswerMatch
+from mathse.fit import Fit
+from mathse.generation import Sampling
+from mathse.settings import settings
+from mathse.store import Artifact, Runtime
+from mathse.teacher import Teacher
+from mathse.types import Chat, Model, Solution, Turn, Verdict
+
+JUDGE = """Evaluate the solution strictly, step by step, against the picture. Reply in JSON with status, error_step and error_analysis.
+{question}
+Solution:
+{solution}"""
+REFERENCE = "\nReference answer: {answer}"
+
+
+def ask_for_verdict(solution: Solution, use_reference: bool) -> Chat:
+    """The chat that asks the ORM for its verdict."""
+    problem = solution.problem
+    text = JUDGE.format(question=problem.question, solution=solution.text)
+    text += REFERENCE.format(answer=problem.answer) if use_reference else ""
+    return (Turn("user", text, problem.images),)
+
+
+@settings
+class Orm:
+    """How the ORM is made. `student` writes the solutions it learns from, after `student_fit` on the teacher's `taught`."""
+
+    backbone: Backbone
+    fit: Fit
+    lora: Lora
+    student: Backbone
+    student_fit: Fit
+    student_lora: Lora
+    drafts: Sampling
+    teacher: Teacher
+    analysis: bool
+    use_reference: bool
+    held_out: float
+    max_new_tokens: int
+    seed: int
+
+    def prepare(self, run: Run, taught: Artifact, kept: Artifact) -> TrainedOrm:
+        """Train the ORM and test it on held-out solutions; each of the steps runs once per recipe, however many ask."""
+        from mathse.steps.annotate import annotate
+        from mathse.steps.generate import generate
+        from mathse.steps.judging import judge
+        from mathse.steps.orm import test_orm, train_orm
+        from mathse.steps.sft import sft
+
+        chosen = run(judge, solutions=taught, source=AnswerMatch())
+        adapter = run(
+            sft,
+            backbone=self.student,
+            data=[chosen],
+            fit=self.student_fit,
+            lora=self.student_lora,
+            start=None,
+            seed=self.seed,
+        )
+        student = Model(self.student, adapter, "student")
+        drafts = run(generate, model=student, problems=kept, sampling=self.drafts, seed=self.seed)
+        labelled = run(judge, solutions=drafts, source=AnswerMatch())
+        annotated = run(annotate, judged=labelled, teacher=self.teacher, seed=self.seed)
+        trained = run(
+            train_orm,
+            backbone=self.backbone,
+            data=annotated,
+            fit=self.fit,
+            lora=self.lora,
+            analysis=self.analysis,
+            use_reference=self.use_reference,
+            held_out=self.held_out,
+            seed=self.seed,
+        )
+        source = TrainedOrm(
+            model=Model(self.backbone, trained, "orm"),
+            use_reference=self.use_reference,
+            max_new_tokens=self.max_new_tokens,
+        )
+        run(test_orm, source=source, data=annotated, held_out=self.held_out)
+        return source
+
+
+@settings
+class TrainedOrm:
+    """An ORM that can be asked."""
+
+    model: Model
+    use_reference: bool
+    max_new_tokens: int
+
+    def recipe(self) -> dict[str, str]:
+        """The prompt decides what it answers."""
+        return {"prompt": JUDGE + REFERENCE}
+
+    @property
+    def by(self) -> str:
+        assert self.model.adapter is not None
+        return self.model.adapter.name
+
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
+        """The ORM's own words, read; with the probability that it gave to CORRECT rather than WRONG."""
+        from mathse.generation.torch import complete
+        from mathse.steps.generate import loaded
+
+        orm = loaded(self.model, runtime)
+        chats = [ask_for_verdict(solution, self.use_reference) for solution in solutions]
+        greedy = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=self.max_new_tokens)
+        verdicts = []
+        for completions in complete(orm, chats, greedy, [solution.id for solution in solutions]):
+            text = completions[0].text if completions[0].finished else ""
+            verdicts.append(parse_verdict(text, self.by))
+        return verdicts

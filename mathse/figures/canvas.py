@@ -1,0 +1,89 @@
+"""A picture under construction that remembers where each mark stands, so that it can be transcribed cell by cell."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from PIL import Image, ImageDraw, ImageFont
+
+SIDE = 112  # pixels; 4 x 4 cells of 28, the patch of two merged 14-pixel patches that Qwen2-VL reads as one token
+CELL = 28
+
+COLOURS: dict[str, tuple[int, int, int]] = {
+    "red": (205, 40, 40),
+    "blue": (40, 80, 205),
+    "green": (30, 140, 60),
+    "orange": (235, 140, 20),
+    "purple": (135, 50, 160),
+    "black": (25, 25, 25),
+}
+PALE = ((255, 255, 255), (250, 248, 240), (240, 246, 252), (245, 240, 250), (240, 248, 240), (252, 244, 236))
+_FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono-Bold.ttf", "DejaVuSerif-Bold.ttf")
+
+
+@functools.lru_cache(maxsize=64)
+def font(name: str, size: int) -> ImageFont.FreeTypeFont:
+    """A font that every machine with our pinned packages has (matplotlib ships them), at `size` pixels."""
+    spec = importlib.util.find_spec("matplotlib")
+    assert spec is not None
+    assert spec.origin is not None
+    return ImageFont.truetype(str(Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / name), size)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something drawn that has a name (a character, a shape), and where its centre is, in pixels."""
+
+    text: str
+    x: float
+    y: float
+
+
+class Canvas:
+    """A square picture of varied background, font and type size. Draw shapes with `draw`, write with `text`."""
+
+    def __init__(self, rng: Random, side: int = SIDE) -> None:
+        self.rng = rng
+        self.side = side
+        self.image = Image.new("RGB", (side, side), rng.choice(PALE))
+        self.draw = ImageDraw.Draw(self.image)
+        self.font_name = rng.choice(_FONTS)
+        self.size = rng.randint(15, 17)
+        self.marks: list[Mark] = []
+
+    def text(self, x: float, y: float, string: str, colour: str = "black", size: int | None = None) -> None:
+        """Write `string` centred on (x, y), moved inwards where it would leave the picture."""
+        face = font(self.font_name, size or self.size)
+        width = face.getlength(string)
+        x = min(max(x, width / 2 + 1), self.side - width / 2 - 1)
+        half = face.size / 2
+        y = min(max(y, half), self.side - half)
+        self.draw.text((x, y), string, fill=COLOURS[colour], font=face, anchor="mm")
+        left = x - width / 2
+        for character in string:
+            step = face.getlength(character)
+            if character != " ":
+                self.marks.append(Mark(character, left + step / 2, y))
+            left += step
+
+    def mark(self, name: str, x: float, y: float) -> None:
+        """Remember that something called `name` was drawn with its centre at (x, y)."""
+        self.marks.append(Mark(name, x, y))
+
+    def colours(self, count: int) -> list[str]:
+        """`count` different colour names, black excepted."""
+        return self.rng.sample([name for name in COLOURS if name != "black"], count)
+
+    def cells(self) -> list[list[str]]:
+        """The marks of each 28-pixel cell, cells in raster order, marks from left to right."""
+        per_row = self.side // CELL
+        grid: list[list[Mark]] = [[] for _ in range(per_row * per_row)]
+        for mark in self.marks:
+            column = min(int(mark.x // CELL), per_row - 1)
+            row = min(int(mark.y // CELL), per_row - 1)
+            grid[row * per_row + column].append(mark)
+        return [[mark.text for mark in sorted(cell, key=lambda m: (m.x, m.y))] for cell in grid]

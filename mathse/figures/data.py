@@ -1,0 +1,61 @@
+"""Figures as a source of problems (`data=figures`)."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from PIL.PngImagePlugin import PngInfo
+
+from mathse.figures import PROGRAM_CHUNK, Drawn, family_names, stream
+from mathse.progress import progress
+from mathse.settings import settings
+from mathse.types import Problem
+
+
+@settings
+class Figures:
+    """`size` problems of one split, the families in turn; `families` empty means all of them."""
+
+    size: int
+    seed: int
+    split: Literal["train", "test"]
+    families: tuple[str, ...]
+
+    def check(self) -> None:
+        unknown = set(self.families) - set(family_names())
+        if unknown:
+            raise ValueError(
+                f"data.families: there is no {sorted(unknown)[0]!r}; the families are {', '.join(family_names())}"
+            )
+        if self.size < 1:
+            raise ValueError(f"data.size should be at least 1, got {self.size}")
+
+    def write(self, out: Path) -> list[Problem]:
+        """Draw the problems; pictures go to `out/images`, named by the problem."""
+        (out / "images").mkdir(exist_ok=True)
+        problems = []
+        with progress("drawing", self.size, "problems") as shown:
+            for drawn in islice(stream(self.seed, self.split, list(self.families)), self.size):
+                problems.append(_save(drawn, out / "images"))
+                shown.advance(1)
+        return problems
+
+
+def _save(drawn: Drawn, folder: Path) -> Problem:
+    program = drawn.program
+    chunk = PngInfo()
+    chunk.add_text(PROGRAM_CHUNK, program.to_json())
+    paths = [folder / f"{drawn.id}-{i}.png" for i in range(len(drawn.pictures))]
+    for path, picture in zip(paths, drawn.pictures, strict=True):
+        picture.save(path, pnginfo=chunk)
+    return Problem(
+        drawn.id,
+        program.question,
+        tuple(str(path) for path in paths),
+        program.answer,
+        program.choices,
+        source=program.family,
+        level=program.level,
+    )

@@ -1,0 +1,63 @@
+"""Bar chart with a number over each bar and a letter under it: sum, difference, largest.
+
+[bars A 12, B 30, C 21]   How much larger is B than A?
+Step 1: Bar B is 30. / Step 2: Bar A is 12. / Step 3: 30 - 12 = 18. -> 18
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from mathse.figures.canvas import COLOURS, Canvas
+from mathse.figures.figure import Figure
+from mathse.figures.program import Reading, Step, read
+
+
+def figure(rng: Random, level: int) -> Figure:
+    """Level 1: two bars under 20; 2: three bars; 3: three bars up to 60."""
+    canvas = Canvas(rng)
+    count = 2 if level == 1 else 3
+    letters = rng.sample("ABCDEF", count)
+    values = rng.sample(range(2, (20, 30, 60)[level - 1]), count)
+
+    pitch = 100 // count
+    colours = canvas.colours(count) if rng.random() < 0.6 else [rng.choice(list(COLOURS))] * count
+    thick = rng.randint(12, 20)
+    canvas.draw.line((4, 92, 108, 92), fill=COLOURS["black"], width=1)
+    for i, (letter, value) in enumerate(zip(letters, values, strict=True)):
+        x = 6 + pitch * i + pitch // 2
+        top = 88 - int(62 * value / max(values))
+        canvas.draw.rectangle((x - thick / 2, top, x + thick / 2, 92), fill=COLOURS[colours[i]])
+        canvas.text(x, top - 9, str(value))
+        canvas.text(x, 102, letter)
+
+    bars = [
+        Reading(
+            letter,
+            value,
+            (f"Bar {letter} is {{{letter}}}.", f"{letter} shows {{{letter}}}."),
+            f"the number over bar {letter}",
+        )
+        for letter, value in zip(letters, values, strict=True)
+    ]
+    asked = rng.choice(("sum", "difference", "largest"))
+    if asked == "largest":
+        steps = [read(bar) for bar in bars]
+        pairs = [part for letter in letters for part in ("'" + letter, letter)]
+        largest = "The largest of " + ", ".join(f"{{{letter}}}" for letter in letters) + " is {largest}."
+        steps += [
+            Step("largest", "max", tuple(letters), (largest,)),
+            Step("which", "label_of_max", tuple(pairs), ("That is bar {which}.", "Bar {which} has it.")),
+        ]
+        questions = ("Which bar is the largest?", "Which letter stands under the largest bar?")
+        return Figure([canvas], rng.choice(questions), bars, steps, wrong=tuple(letters))
+    first, second = sorted(rng.sample(bars, 2), key=lambda bar: -int(bar.value))
+    steps = [read(first), read(second)]
+    a, b = first.name, second.name
+    if asked == "sum":
+        questions = (f"What is the sum of bars {a} and {b}?", f"How much are {a} and {b} together?")
+        steps += [Step("sum", "add", (a, b), (f"{{{a}}} + {{{b}}} = {{sum}}.",))]
+    else:
+        questions = (f"How much larger is {a} than {b}?", f"What is the difference between bars {a} and {b}?")
+        steps += [Step("difference", "sub", (a, b), (f"{{{a}}} - {{{b}}} = {{difference}}.",))]
+    return Figure([canvas], rng.choice(questions), bars, steps)

@@ -1,0 +1,58 @@
+"""Fine-tuning's settings, and the plan of which rows make up which step. Light to import: conf/ is composed without torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from random import Random
+
+from mathse.settings import settings
+
+
+@settings
+class Fit:
+    """Fine-tuning's settings (PAPER Table 6): AdamW, linear warm-up, cosine to zero. `batch_size` rows a step, `micro_batch_size` at once.
+
+    `validation` is the share of rows kept out to measure the loss on; `min_steps` trains small sets for more epochs.
+    """
+
+    epochs: float
+    min_steps: int
+    batch_size: int
+    micro_batch_size: int
+    lr: float
+    weight_decay: float
+    warmup: float
+    clip: float
+    validation: float
+
+    def check(self) -> None:
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"Fit.micro_batch_size={self.micro_batch_size} should divide Fit.batch_size={self.batch_size}"
+            )
+        if self.lr <= 0 or self.epochs <= 0 or not 0 <= self.validation < 1:
+            raise ValueError(f"Fit: lr > 0, epochs > 0 and 0 <= validation < 1 are needed, got {self}")
+
+
+def plan(lengths: Sequence[int], fit: Fit, seed: int) -> list[list[int]]:
+    """The rows of each step, `fit.batch_size` of them: shuffled epochs laid end to end, rows of similar length together.
+
+    A function of its arguments alone. Sorting happens within eight steps' worth of rows, sorted steps are shuffled again.
+    """
+    steps = max(fit.min_steps, math.ceil(len(lengths) * fit.epochs / fit.batch_size))
+    order: list[int] = []
+    epoch = 0
+    while len(order) < steps * fit.batch_size:
+        rows = list(range(len(lengths)))
+        Random(f"{seed}/order/{epoch}").shuffle(rows)
+        order += rows
+        epoch += 1
+    batches: list[list[int]] = []
+    pool = 8 * fit.batch_size
+    for start in range(0, steps * fit.batch_size, pool):
+        block = sorted(order[start : min(start + pool, steps * fit.batch_size)], key=lambda row: lengths[row])
+        cut = [block[i : i + fit.batch_size] for i in range(0, len(block), fit.batch_size)]
+        Random(f"{seed}/blocks/{start}").shuffle(cut)
+        batches += cut
+    return batches

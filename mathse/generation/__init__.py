@@ -1,0 +1,34 @@
+"""Generation: decoding settings, what comes back, and the engines that do it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mathse.settings import settings
+
+
+@settings
+class Sampling:
+    """How to decode: temperature 0 is greedy; `samples` tries per chat; at most `max_new_tokens` each."""
+
+    temperature: float
+    top_p: float
+    samples: int
+    max_new_tokens: int
+
+    def check(self) -> None:
+        if self.temperature < 0 or not 0 < self.top_p <= 1 or self.samples < 1 or self.max_new_tokens < 1:
+            raise ValueError(
+                f"Sampling: temperature >= 0, 0 < top_p <= 1, samples >= 1 and max_new_tokens >= 1 are needed, got {self}"
+            )
+        if self.temperature == 0 and self.samples > 1:
+            raise ValueError("Sampling.samples > 1 at temperature 0 gives the same text each time; set a temperature")
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote: its text, whether it came to an end of its own (not cut at the limit), and its length in tokens."""
+
+    text: str
+    finished: bool
+    tokens: int

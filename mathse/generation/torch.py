@@ -1,0 +1,90 @@
+"""Decoding on the module itself: one picture encoding and one prefill for the n samples of a chat, finished rows leave.
+
+Randomness belongs to the row, not to the batch: the j-th uniform number of a row comes from its own seed, and a token is
+drawn by inverting the distribution at that number. So neither batch size nor order changes what a row writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mathse.backbones import Loaded
+from mathse.generation import Completion, Sampling
+from mathse.generation.cache import RoomyCache
+from mathse.types import Chat
+
+
+@torch.no_grad()
+def complete(loaded: Loaded, chats: Sequence[Chat], sampling: Sampling, seeds: Sequence[str]) -> list[list[Completion]]:
+    """`sampling.samples` completions of each chat, decoded as one batch. `seeds` names each chat's own randomness."""
+    n = sampling.samples
+    rows = [loaded.encode(chat, reply=True) for chat in chats]
+    batch = loaded.batch(rows, side="left")
+    cache = RoomyCache(loaded.layers, sampling.max_new_tokens)
+    hidden = loaded.language(batch.embeds, batch.positions, batch.mask, batch.picture_mask, cache)
+    logits = loaded.head(hidden[:, -1])
+    each = torch.arange(len(chats)).repeat_interleave(n)
+    cache.pick(each)
+    logits, mask = logits[each], batch.mask[each]
+    position = batch.positions[:, each].amax(-1, keepdim=True) + 1  # the next one on every axis
+    uniform = uniforms([f"{seed}/{j}" for seed in seeds for j in range(n)], sampling)
+
+    written = torch.full((len(each), sampling.max_new_tokens), -1, device=logits.device)
+    finished = torch.zeros(len(each), dtype=torch.bool, device=logits.device)
+    alive = torch.arange(len(each), device=logits.device)  # which row of `written` each row of the batch is
+    stops = torch.tensor(loaded.stop_ids, device=logits.device)
+    for t in range(sampling.max_new_tokens):
+        token = choose(logits, sampling, uniform[alive, t] if uniform is not None else None)
+        written[alive, t] = token
+        stopped = torch.isin(token, stops)
+        finished[alive[stopped]] = True
+        if bool(stopped.all()) or t + 1 == sampling.max_new_tokens:
+            break
+        if bool(stopped.any()):
+            keep = (~stopped).nonzero()[:, 0]
+            alive, token, mask, position = alive[keep], token[keep], mask[keep], position[:, keep]
+            cache.pick(keep)
+        mask = torch.cat([mask, mask.new_ones(len(alive), 1)], 1)
+        hidden = loaded.language(loaded.embed(token[:, None]), position, mask, None, cache)
+        logits = loaded.head(hidden[:, -1])
+        position = position + 1
+    return _texts(loaded, written, finished, n)
+
+
+def _texts(loaded: Loaded, written: Tensor, finished: Tensor, n: int) -> list[list[Completion]]:
+    completions = []
+    for tokens, ended in zip(written.tolist(), finished.tolist(), strict=True):
+        ids = [token for token in tokens if token >= 0]
+        text = loaded.tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True)
+        completions.append(Completion(text, ended, len(ids)))
+    return [completions[i : i + n] for i in range(0, len(completions), n)]
+
+
+def uniforms(seeds: Sequence[str], sampling: Sampling) -> Tensor | None:
+    """(rows, max_new_tokens) numbers in [0, 1), a row for each seed; None for greedy decoding."""
+    if sampling.temperature == 0:
+        return None
+    keys = [int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big") for seed in seeds]
+    return torch.from_numpy(
+        np.stack([np.random.Generator(np.random.Philox(key)).random(sampling.max_new_tokens) for key in keys])
+    )
+
+
+def choose(logits: Tensor, sampling: Sampling, uniform: Tensor | None) -> Tensor:
+    """The next token of each row (B,): the likeliest, or drawn from the nucleus of the tempered distribution (B, V)."""
+    if uniform is None:
+        return logits.argmax(-1)
+    probabilities, order = torch.sort(
+        (logits.double() / sampling.temperature).softmax(-1), descending=True, stable=True
+    )
+    before = probabilities.cumsum(-1) - probabilities
+    probabilities = torch.where(before < sampling.top_p, probabilities, 0.0)
+    cumulative = probabilities.cumsum(-1)
+    target = uniform.to(cumulative)[:, None] * cumulative[:, -1:]
+    picked = torch.searchsorted(cumulative, target, right=True).clamp(max=logits.shape[-1] - 1)
+    return order.gather(-1, picked)[:, 0]

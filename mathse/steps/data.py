@@ -1,0 +1,80 @@
+"""Problems in, and parts of them: what is read, drawn, and still to be solved."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from mathse.store import Artifact
+from mathse.types import Judged, Problem, read_jsonl, without, write_jsonl
+
+
+class Data(Protocol):
+    """Settings of a source of problems."""
+
+    def write(self, out: Path) -> list[Problem]:
+        """Write pictures below `out` and return the problems."""
+        ...
+
+
+def load(out: Path, *, data: Data) -> dict[str, float]:
+    """The problems of a source -> problems.jsonl, pictures beside it."""
+    problems = data.write(out)
+    write_jsonl(out / "problems.jsonl", problems)
+    return {"problems": len(problems)}
+
+
+def draw(out: Path, *, problems: Artifact, size: int, seed: int | str) -> dict[str, float]:
+    """A random part of the problems, each source in its share. Nested: the same seed's 50 are among its 100."""
+    known = read_jsonl(Problem, problems.path / "problems.jsonl")
+    if size > len(known):
+        raise ValueError(
+            f"{size} problems are asked for (seed_size or orm_problems) but only {len(known)} are there; make data larger"
+        )
+    chosen = {problem.id for problem in stratified(known, seed)[:size]}
+    drawn = [problem for problem in known if problem.id in chosen]
+    write_jsonl(out / "problems.jsonl", drawn)
+    return {"problems": len(drawn)}
+
+
+def stratified(problems: Sequence[Problem], seed: int | str) -> list[Problem]:
+    """All problems in an order whose every beginning holds each source in its share: by rank within the source, then by hash."""
+
+    def rank(problem: Problem) -> str:
+        return hashlib.sha256(f"{seed}/{problem.id}".encode()).hexdigest()
+
+    placed: list[tuple[float, str, Problem]] = []
+    for source in {problem.source for problem in problems}:
+        members = sorted((problem for problem in problems if problem.source == source), key=rank)
+        placed += [((i + 0.5) / len(members), rank(problem), problem) for i, problem in enumerate(members)]
+    return [problem for _, _, problem in sorted(placed, key=lambda entry: entry[:2])]
+
+
+def remaining(out: Path, *, problems: Artifact, solved: list[Artifact]) -> dict[str, float]:
+    """The problems without those drawn or solved: `solved` are artifacts of problems, or of judged solutions (the accepted count)."""
+    rest = read_jsonl(Problem, problems.path / "problems.jsonl")
+    for artifact in solved:
+        if (artifact.path / "problems.jsonl").exists():
+            taken = {problem.id for problem in read_jsonl(Problem, artifact.path / "problems.jsonl")}
+            rest = [problem for problem in rest if problem.id not in taken]
+        else:
+            rest = without(rest, accepted([artifact]))
+    write_jsonl(out / "problems.jsonl", rest)
+    return {"problems": len(rest)}
+
+
+def judged_rows(artifacts: Sequence[Artifact]) -> list[Judged]:
+    """All judged solutions of the artifacts, in order."""
+    return [row for artifact in artifacts for row in read_jsonl(Judged, artifact.path / "judged.jsonl")]
+
+
+def accepted(artifacts: Sequence[Artifact]) -> list[Judged]:
+    """The solutions judged correct."""
+    return [row for row in judged_rows(artifacts) if row.verdict.status == "correct"]
+
+
+def rejected(artifacts: Sequence[Artifact]) -> list[Judged]:
+    """The solutions judged wrong. Unreadable verdicts are neither."""
+    return [row for row in judged_rows(artifacts) if row.verdict.status == "wrong"]

@@ -1,0 +1,72 @@
+"""A model solves problems. The prompt is the same for teacher, student and evaluation (paper, appendix)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mathse.generation import Sampling
+from mathse.shards import in_chunks
+from mathse.store import Artifact, Runtime, means
+from mathse.types import Chat, Model, Problem, Solution, Turn, read_jsonl
+
+if TYPE_CHECKING:
+    from mathse.backbones import Loaded
+
+SOLVE = """You are an excellent mathematics teacher. Look at the picture and solve the problem step by step. \
+End with: The answer to this problem is ...
+{question}"""
+
+
+def ask(problem: Problem) -> Chat:
+    """The chat that asks for a solution of `problem`."""
+    return (Turn("user", SOLVE.format(question=problem.question), problem.images),)
+
+
+@functools.lru_cache(maxsize=2)
+def loaded(model: Model, runtime: Runtime) -> Loaded:
+    """The model in memory; the last two stay there, since steps that follow each other often ask the same one."""
+    import torch
+
+    if runtime.threads:
+        torch.set_num_threads(runtime.threads)
+    adapter = model.adapter.path / "adapter" if model.adapter else None
+    return model.backbone.load(adapter, unfolded=runtime.unfold, device=runtime.device)
+
+
+def solve(model: Model, problems: Sequence[Problem], sampling: Sampling, seed: int, runtime: Runtime) -> list[Solution]:
+    """`sampling.samples` solutions of each problem, those of one problem together."""
+    from mathse.generation.torch import complete
+
+    seeds = [f"{seed}/{problem.id}" for problem in problems]
+    completions = complete(loaded(model, runtime), [ask(problem) for problem in problems], sampling, seeds)
+    return [
+        Solution(problem, completion.text, model.name, index)
+        for problem, tries in zip(problems, completions, strict=True)
+        for index, completion in enumerate(tries)
+    ]
+
+
+@means(prompts=(SOLVE,))
+def generate(
+    out: Path, *, model: Model, problems: Artifact, sampling: Sampling, seed: int, runtime: Runtime
+) -> dict[str, float]:
+    """Solutions of all problems by `model` -> solutions.jsonl."""
+    todo = read_jsonl(Problem, problems.path / "problems.jsonl")
+    solutions = in_chunks(
+        out,
+        todo,
+        lambda some: solve(model, some, sampling, seed, runtime),
+        Solution,
+        file="solutions.jsonl",
+        chunk=max(1, runtime.batch_size // sampling.samples),
+        label=f"{model.name} solves",
+        unit="problems",
+    )
+    return {"problems": len(todo), "solutions": len(solutions), "characters": _mean([len(s.text) for s in solutions])}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

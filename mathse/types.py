@@ -1,0 +1,169 @@
+"""The nouns of the project: Problem, Solution, Verdict, Judged, Model; chats; JSONL in and out.
+
+Rows are self-contained: a solution carries its problem, so a file can be read (and a row explained) without its ancestors.
+Pictures stay files, named by the hash of their content; JSONL holds their paths relative to its own folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from mathse.backbones import Backbone
+    from mathse.store import Artifact
+
+Status = Literal["correct", "wrong", "unreadable"]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn of a chat: who speaks (`user` or `assistant`), the pictures shown first, then the text."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    images: tuple[str | Image, ...] = ()
+
+
+Chat = tuple[Turn, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A question with its pictures (paths) and its reference answer; `choices` makes it multiple choice, answered by letter."""
+
+    id: str
+    question: str
+    images: tuple[str, ...]
+    answer: str
+    choices: tuple[str, ...] = ()
+    source: str = ""
+    level: int = 0
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A reasoning path: what `author` (a model's name, or the teacher's) wrote about `problem`; `index` counts its tries."""
+
+    problem: Problem
+    text: str
+    author: str
+    index: int = 0
+
+    @property
+    def id(self) -> str:
+        return f"{self.problem.id}/{self.author}/{self.index}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a feedback source says of a solution. `unreadable` is neither correct nor wrong: the source could not judge.
+
+    `error_step` counts from 1; `score` is the probability of `correct` where the source has one; `raw` is its own words.
+    """
+
+    status: Status
+    error_step: int | None = None
+    analysis: str = ""
+    score: float | None = None
+    by: str = ""
+    raw: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A solution and the verdict on it."""
+
+    solution: Solution
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Model:
+    """A backbone and the adapter that fine-tuning left, or None for the untuned base. `name` is for people: M_0, M_1 …"""
+
+    backbone: Backbone
+    adapter: Artifact | None = None
+    name: str = "base"
+
+
+def steps_of(text: str) -> list[str]:
+    """The steps of a solution: its "Step n:" parts if it has any, else its non-empty lines; the final-answer line is none.
+
+    >>> steps_of("Step 1: The width is 7.\\nStep 2: 7 * 4 = 28.\\nThe answer to this problem is 28.")
+    ['The width is 7.', '7 * 4 = 28.']
+    """
+    body = re.split(r"(?im)^\s*the answer to this problem is\b", text)[0]
+    numbered = re.split(r"(?m)^\s*Step\s+\d+\s*[:.]\s*", body)
+    parts = numbered[1:] if len(numbered) > 1 else body.split("\n")
+    return [part.strip() for part in parts if part.strip()]
+
+
+Row = TypeVar("Row", Problem, Solution, Judged)
+
+
+def _problem(data: dict[str, Any], folder: Path) -> Problem:
+    images = tuple(os.path.normpath(folder / image) for image in data["images"])
+    return Problem(**{**data, "images": images, "choices": tuple(data["choices"])})
+
+
+def _solution(data: dict[str, Any], folder: Path) -> Solution:
+    return Solution(**{**data, "problem": _problem(data["problem"], folder)})
+
+
+def row_from_json(kind: type[Row], data: dict[str, Any], folder: Path) -> Row:
+    """The row that `row_to_json` wrote; picture paths become absolute again, from the file's `folder`."""
+    if kind is Problem:
+        return _problem(data, folder)  # type: ignore[return-value]
+    if kind is Solution:
+        return _solution(data, folder)  # type: ignore[return-value]
+    return Judged(_solution(data["solution"], folder), Verdict(**data["verdict"]))  # type: ignore[return-value]
+
+
+def row_to_json(row: Problem | Solution | Judged, folder: Path) -> dict[str, Any]:
+    """The row as plain data, its pictures' paths relative to `folder`, so that a store can be moved."""
+    data = dataclasses.asdict(row)
+    problem = (
+        data
+        if isinstance(row, Problem)
+        else data["problem"]
+        if isinstance(row, Solution)
+        else data["solution"]["problem"]
+    )
+    problem["images"] = [os.path.relpath(image, folder) for image in problem["images"]]
+    return data
+
+
+def read_jsonl(kind: type[Row], path: Path) -> list[Row]:
+    """All rows of a JSONL file. Raises ValueError naming file and line where a line is not such a row."""
+    rows = []
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                rows.append(row_from_json(kind, json.loads(line), path.parent))
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f"{path}, line {number}: not a {kind.__name__} ({error}); the file was changed"
+                ) from error
+    return rows
+
+
+def write_jsonl(path: Path, rows: Iterable[Problem | Solution | Judged]) -> None:
+    """Write the rows, one JSON object a line."""
+    with path.open("w", encoding="utf-8") as out:
+        for row in rows:
+            out.write(json.dumps(row_to_json(row, path.parent), ensure_ascii=False) + "\n")
+
+
+def without(problems: Sequence[Problem], solved: Iterable[Judged | Solution]) -> list[Problem]:
+    """The problems that none of `solved` is about, in their order."""
+    ids = {(row.solution if isinstance(row, Judged) else row).problem.id for row in solved}
+    return [problem for problem in problems if problem.id not in ids]

@@ -1,0 +1,101 @@
+"""Every option of every group composes and builds; mistakes are named."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mathse.config import CONF, load
+from mathse.store import name_of, recipe_of
+
+OPTIONS = sorted(
+    f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if not path.parent.name.startswith("experiment")
+)
+EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes_and_builds(option: str) -> None:
+    load(option)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_composes_and_builds(name: str) -> None:
+    load(f"experiment={name}")
+
+
+def test_the_default_is_the_papers_main_result_at_tiny_scale() -> None:
+    exp = load()
+    assert (exp.scale, exp.stage, exp.K, exp.reflection) == ("tiny", "reflect", 2, True)
+
+
+@pytest.mark.parametrize(("stage", "K", "reflection"), [("sft", 0, False), ("evolve", 2, False), ("reflect", 2, True)])
+def test_a_stage_sets_the_rounds_and_whether_to_reflect(stage: str, K: int, reflection: bool) -> None:
+    exp = load(f"stage={stage}")
+    assert (exp.K, exp.reflection) == (K, reflection)
+
+
+def test_an_override_of_K_wins_over_the_stage() -> None:
+    assert load("K=5").K == 5
+
+
+def test_judge_and_feedback_share_one_orm_and_the_orm_has_a_fit_of_its_own() -> None:
+    exp = load("fit.lr=0.5")
+    assert exp.judge == exp.feedback == exp.orm
+    assert exp.orm.fit.lr != 0.5  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("fit.lr=low", ["Fit.lr should be float, got 'low'"]),
+        ("K=-1", ["K should be 0 or more", "-1"]),
+        ("K=many", ["Experiment.K should be int, got 'many'"]),
+        ("seed_size=0", ["seed_size should be at least 1"]),
+        ("fit.learning_rate=1", ["learning_rate"]),
+        ("backbone=llava", ["llava", "qwen2vl"]),
+        ("colour=red", ["colour"]),
+        ("data.families=[circles]", ["circles", "rectangle"]),
+        ("init_from=scratch", ["'base', 'previous'", "scratch"]),
+        ("sampling.samples=4", ["temperature"]),
+        ("+backbone._target_=os.system", ["only classes of mathse"]),
+        ("fit.micro_batch_size=7", ["should divide"]),
+        ("benchmark.data.split=train", ["benchmark.data.split should be 'test'"]),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_it(override: str, words: list[str]) -> None:
+    override = override.removeprefix("+") if "_target_" in override else override
+    with pytest.raises(Exception) as error:  # noqa: PT011  (Hydra's own errors and ours)
+        load(override)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_composing_needs_no_torch() -> None:
+    code = "import sys; from mathse.config import load; load(); sys.exit(bool({'torch', 'transformers', 'wandb'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_hydra_stays_at_the_door() -> None:
+    found = [
+        str(path.relative_to(CONF.parent))
+        for path in sorted((CONF.parent / "mathse").rglob("*.py"))
+        if "omegaconf" in path.read_text() or "hydra" in path.read_text().replace("Hydra", "")
+    ]
+    assert found == ["mathse/config.py"]
+
+
+def test_one_recipe_is_pinned_so_that_a_change_of_meaning_is_noticed() -> None:
+    """If this fails because a default or a field changed on purpose, update the name: every stored run becomes stale with it."""
+    from mathse.steps.data import load as load_problems
+
+    assert name_of(recipe_of(load_problems, {"data": load().data})) == "load-000000000000"
+
+
+def test_a_users_mistake_ends_with_status_1_and_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "train.py", "fit.lr=low", f"store={tmp_path}"], cwd=CONF.parent, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == "mathse: Fit.lr should be float, got 'low'"

@@ -1,0 +1,96 @@
+"""What a model writes does not depend on the batch around it; samples share a prefill; randomness belongs to the row."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from PIL import Image
+
+from mathse.backbones import Loaded
+from mathse.backbones.qwen2vl import Qwen2VL
+from mathse.generation import Sampling
+from mathse.generation.torch import choose, complete
+from mathse.steps.generate import ask
+from mathse.types import Problem, Turn
+
+GREEDY = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=32)
+WARM = Sampling(temperature=1.0, top_p=0.95, samples=3, max_new_tokens=24)
+
+
+@pytest.fixture(scope="module")
+def model(backbone: Qwen2VL) -> Loaded:
+    return backbone.load(unfolded=True)
+
+
+def texts(model: Loaded, problems: list[Problem], sampling: Sampling, size: int) -> list[list[str]]:
+    out = []
+    for i in range(0, len(problems), size):
+        some = problems[i : i + size]
+        completions = complete(model, [ask(p) for p in some], sampling, [p.id for p in some])
+        out += [[completion.text for completion in tries] for tries in completions]
+    return out
+
+
+def test_batch_size_and_order_change_nothing_at_temperature_0(model: Loaded, problems: list[Problem]) -> None:
+    one = texts(model, problems, GREEDY, 1)
+    assert texts(model, problems, GREEDY, 26) == one
+    assert texts(model, problems[::-1], GREEDY, 7)[::-1] == one
+
+
+def test_a_sample_depends_on_its_own_seed_only(model: Loaded, problems: list[Problem]) -> None:
+    few = problems[:6]
+    assert texts(model, few, WARM, 6) == texts(model, few, WARM, 2)
+
+
+def test_samples_of_one_problem_differ_and_are_reproducible(model: Loaded, problems: list[Problem]) -> None:
+    tries = texts(model, problems[:4], WARM, 4)
+    assert tries == texts(model, problems[:4], WARM, 4)
+    assert any(len(set(three)) > 1 for three in tries)
+
+
+def test_greedy_text_equals_transformers_generate(backbone: Qwen2VL, problems: list[Problem]) -> None:
+    loaded = backbone.load(quantize=False)
+    for problem in problems[:3]:
+        row = loaded.encode(ask(problem), reply=True)
+        pixels = loaded.processor(images=[Image.open(image) for image in problem.images], return_tensors="pt")
+        theirs = loaded.module.generate(
+            input_ids=row.ids[None],
+            attention_mask=torch.ones_like(row.ids)[None],
+            mm_token_type_ids=(row.ids == loaded.picture_id).int()[None],
+            max_new_tokens=32,
+            do_sample=False,
+            eos_token_id=list(loaded.stop_ids),
+            pad_token_id=loaded.pad_id,
+            **pixels,
+        )[0, len(row) :]
+        ((ours,),) = complete(loaded, [ask(problem)], GREEDY, [problem.id])
+        assert ours.text == loaded.tokenizer.decode(theirs, skip_special_tokens=True)
+
+
+def test_text_only_chats_may_share_a_batch_with_pictures(model: Loaded, problems: list[Problem]) -> None:
+    text = (Turn("user", "Calculate 3 + 4."),)
+    mixed = complete(model, [text, ask(problems[0])], GREEDY, ["a", "b"])
+    assert mixed[0] == complete(model, [text], GREEDY, ["a"])[0]
+    assert mixed[1] == complete(model, [ask(problems[0])], GREEDY, ["b"])[0]
+
+
+def test_a_text_cut_at_the_limit_says_so(model: Loaded, problems: list[Problem]) -> None:
+    short = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=2)
+    ((completion,),) = complete(model, [ask(problems[0])], short, [""])
+    assert not completion.finished
+    assert completion.tokens == 2
+
+
+@pytest.mark.parametrize(
+    ("uniform", "top_p", "expected"),
+    [(0.0, 1.0, 2), (0.49, 1.0, 2), (0.51, 1.0, 0), (0.81, 1.0, 1), (0.999, 1.0, 1), (0.999, 0.6, 0), (0.999, 0.5, 2)],
+)
+def test_a_token_is_drawn_by_inverting_the_nucleus(uniform: float, top_p: float, expected: int) -> None:
+    logits = torch.tensor([[0.3, 0.2, 0.5]]).log()
+    sampling = Sampling(temperature=1.0, top_p=top_p, samples=1, max_new_tokens=1)
+    assert choose(logits, sampling, torch.tensor([uniform])).item() == expected
+
+
+def test_several_samples_at_temperature_0_are_refused() -> None:
+    with pytest.raises(ValueError, match="set a temperature"):
+        Sampling(temperature=0.0, top_p=1.0, samples=2, max_new_tokens=8)

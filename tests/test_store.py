@@ -1,0 +1,185 @@
+"""A step runs once per recipe; what a recipe is, and what happens to it when things go wrong."""
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mathse.settings import settings
+from mathse.store import Artifact, Runtime, Store, canonical, means, name_of, recipe_of
+
+RUNTIME = Runtime(device="cpu", threads=1, batch_size=4, isolate=False, unfold=True, save_every=1.0)
+CALLS: list[str] = []
+
+
+# How it looks: two steps, the second reads what the first left.
+
+
+def bake(out: Path, *, flour: int, seed: int) -> dict[str, float]:
+    CALLS.append("bake")
+    (out / "bread.txt").write_text(str(flour + seed))
+    return {"weight": flour}
+
+
+def slice_bread(out: Path, *, bread: Artifact, thick: bool, runtime: Runtime) -> dict[str, float]:
+    CALLS.append("slice")
+    (out / "slices.txt").write_text((bread.path / "bread.txt").read_text() * 3)
+    return {"batch": runtime.batch_size}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    CALLS.clear()
+    return Store(tmp_path / "runs", RUNTIME)
+
+
+def test_the_same_recipe_is_computed_once(store: Store) -> None:
+    first = store.run(bake, flour=3, seed=0)
+    again = store.run(bake, seed=0, flour=3)
+    assert first == again
+    assert CALLS == ["bake"]
+    assert again.metrics == {"weight": 3}
+
+
+def test_every_input_is_identity_and_so_are_the_names_of_artifacts(store: Store) -> None:
+    thin = store.run(slice_bread, bread=store.run(bake, flour=3, seed=0), thick=False)
+    assert thin != store.run(slice_bread, bread=store.run(bake, flour=3, seed=1), thick=False)
+    assert thin != store.run(slice_bread, bread=store.run(bake, flour=3, seed=0), thick=True)
+
+
+def test_the_runtime_is_no_identity(tmp_path: Path) -> None:
+    other = Runtime(device="cpu", threads=2, batch_size=99, isolate=False, unfold=False, save_every=9.0)
+    names = set()
+    for runtime in (RUNTIME, other):
+        store = Store(tmp_path, runtime)
+        names.add(store.run(slice_bread, bread=store.run(bake, flour=1, seed=0), thick=True).name)
+    assert len(names) == 1
+
+
+def test_a_recipe_hashes_to_the_same_name_on_every_machine() -> None:
+    recipe = recipe_of(bake, {"flour": 3, "seed": 0}) | {"step": "bakery.bake"}
+    assert name_of(recipe) == "bake-978c98e404d3"
+
+
+def test_a_new_version_or_prompt_makes_another_step(store: Store) -> None:
+    old = store.run(bake, flour=1, seed=0)
+    means(version=2)(bake)
+    newer = store.run(bake, flour=1, seed=0)
+    means(version=2, prompts=("Bake!",))(bake)
+    prompted = store.run(bake, flour=1, seed=0)
+    means()(bake)
+    assert len({old.name, newer.name, prompted.name}) == 3
+    assert store.run(bake, flour=1, seed=0) == old
+
+
+@pytest.mark.parametrize("value", [Path("x"), print, object(), {1, 2}], ids=["path", "function", "object", "set"])
+def test_what_has_no_stable_identity_is_refused(value: object) -> None:
+    with pytest.raises(TypeError, match="no stable identity"):
+        canonical(value)
+
+
+@settings
+class Yeast:
+    kind: str
+
+    def recipe(self) -> dict[str, str]:
+        return {"sha256": "abc"}
+
+
+def test_settings_carry_their_class_and_the_content_of_their_files() -> None:
+    assert canonical(Yeast(kind="dry")) == {
+        "_target_": f"{__name__}.Yeast",
+        "kind": "dry",
+        "content": {"sha256": "abc"},
+    }
+
+
+def fails_half_way(out: Path, *, lucky: int) -> dict[str, float]:
+    half = out / "half.txt"
+    if not half.exists():
+        half.write_text("done before the failure")
+        raise RuntimeError("oven exploded")
+    (out / "whole.txt").write_text(half.read_text())
+    return {}
+
+
+def test_a_failed_step_leaves_no_artifact_and_goes_on_in_its_own_work_directory(store: Store) -> None:
+    with pytest.raises(RuntimeError):
+        store.run(fails_half_way, lucky=1)
+    assert not [path for path in store.root.glob("fails_half_way-*") if not path.name.endswith(".partial")]
+    assert (store.run(fails_half_way, lucky=1).path / "whole.txt").read_text() == "done before the failure"
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        lambda folder: (folder / "bread.txt").write_text("poison"),
+        lambda folder: (folder / "bread.txt").unlink(),
+        lambda folder: (folder / "record.json").write_text("{"),
+        lambda folder: (folder / "record.json").unlink(),
+    ],
+    ids=["file changed", "file gone", "record broken", "record gone"],
+)
+def test_a_tampered_artifact_is_refused_with_what_to_do(store: Store, tamper: Callable[[Path], None]) -> None:
+    tamper(store.run(bake, flour=1, seed=0).path)
+    with pytest.raises(ValueError, match=r"delete .*bake-.* and it will be computed again"):
+        store.run(bake, flour=1, seed=0)
+
+
+def test_the_record_says_what_made_it(store: Store) -> None:
+    artifact = store.run(slice_bread, bread=store.run(bake, flour=1, seed=0), thick=True)
+    record = json.loads((artifact.path / "record.json").read_text())
+    assert record["inputs"]["bread"]["artifact"].startswith("bake-")
+    assert set(record) >= {"step", "version", "inputs", "metrics", "files", "seconds", "commit", "command", "versions"}
+
+
+def slow(out: Path, *, seconds: float) -> dict[str, float]:
+    import time
+
+    time.sleep(seconds)
+    with (out.parent / "computed.log").open("a") as log:
+        log.write(f"{os.getpid()}\n")
+    return {}
+
+
+def _ask(root: Path) -> None:
+    Store(root, RUNTIME).run(slow, seconds=0.5)
+
+
+def test_two_processes_that_want_one_recipe_compute_it_once(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("fork")
+    workers = [spawn.Process(target=_ask, args=(tmp_path,)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert len((tmp_path / "computed.log").read_text().splitlines()) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"store=.*cannot be written"):
+        Store(tmp_path / "file" / "runs", RUNTIME)
+
+
+def test_explain_names_the_part_of_the_recipe_that_differs(store: Store) -> None:
+    store.run(bake, flour=1, seed=0)
+    told = store.explanation(recipe_of(bake, {"flour": 2, "seed": 0}))
+    assert "inputs.flour: 1 -> 2" in told
+    assert "seed" not in told
+
+
+def test_a_step_in_a_process_of_its_own_leaves_the_same_artifact(tmp_path: Path) -> None:
+    from mathse.figures.data import Figures
+    from mathse.steps.data import load
+
+    data = Figures(size=3, seed=1, split="train", families=("bars",))
+    apart = Runtime(device="cpu", threads=1, batch_size=4, isolate=True, unfold=True, save_every=1.0)
+    one, two = Store(tmp_path / "a", RUNTIME).run(load, data=data), Store(tmp_path / "b", apart).run(load, data=data)
+    assert one == two
+    assert one.metrics == two.metrics == {"problems": 3}
+    assert (one.path / "problems.jsonl").read_text() == (two.path / "problems.jsonl").read_text()
