@@ -2,8 +2,8 @@
 
     python experiments/pretrain_tiny.py --family qwen2vl
 
-From random weights, in three phases: (1) the tower learns to name, from each picture token, the marks whose centre lies in its
-cell; (2) the whole model mostly transcribes pictures cell by cell; (3) transcription gives way to describing pictures, reading
+From random weights, in three phases: (1) the tower learns to say, from each picture token, the marks whose centre lies in its
+cell, and which cell it is; (2) the whole model mostly transcribes pictures cell by cell; (3) transcription gives way to describing pictures, reading
 single values, checking statements, and arithmetic in text. Only pictures of the train split are drawn, and no question of the
 figures families and no worked solution is ever shown: stage 1 has that left to teach. Every 200 steps the state is saved, so a
 killed run goes on where it was. At the end the weights are written with a card: how they were made, how well they read.
@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from mathse.backbones import Loaded, Row
 from mathse.feedback.orm import JUDGE
 from mathse.figures import Drawn, family_names, misread, near, stream
-from mathse.figures.canvas import CELL
+from mathse.figures.canvas import CELL, Canvas
 from mathse.figures.program import Reading, Value
 from mathse.steps.generate import SOLVE
 from mathse.types import Turn
@@ -243,20 +243,28 @@ FAMILIES = {"qwen2vl": make_qwen2vl}
 
 
 class Cells(nn.Module):
-    """The head of phase 1, thrown away afterwards: the first three marks of a cell from its picture token."""
+    """The heads of phase 1, thrown away afterwards: from a picture token, the first three marks of its cell, its row and its column.
+
+    The towers know where a patch is only relative to others; asked for row and column, they learn to say it, and the language model can
+    then look cells up, which it has to for transcribing. Without this it found the cells much later.
+    """
 
     def __init__(self, hidden: int, marks: list[str]) -> None:
         super().__init__()
         self.index = {mark: i + 1 for i, mark in enumerate(marks)}
-        self.out = nn.Linear(hidden, 3 * (len(marks) + 1))
+        self.marks = nn.Linear(hidden, 3 * (len(marks) + 1))
+        self.place = nn.Linear(hidden, 2 * 4)
 
-    def loss(self, features: Tensor, cells: list[list[str]]) -> Tensor:
+    def loss(self, features: Tensor, canvases: Sequence[Canvas]) -> Tensor:
+        cells = [cell for canvas in canvases for cell in canvas.cells()]
         targets = torch.tensor([([self.index[m] for m in cell] + [0, 0, 0])[:3] for cell in cells])
-        logits = self.out(features).float().unflatten(-1, (3, -1))
+        logits = self.marks(features).float().unflatten(-1, (3, -1))
         weight = torch.where(targets > 0, 1.0, 0.2)
-        return (
-            nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none") * weight.flatten()
-        ).mean()
+        named = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none") * weight.flatten()
+        sides = [canvas.side // CELL for canvas in canvases]
+        places = torch.tensor([(row, column) for side in sides for row in range(side) for column in range(side)])
+        where = self.place(features).float().unflatten(-1, (2, 4))
+        return named.mean() + 0.3 * nn.functional.cross_entropy(where.flatten(0, 1), places.flatten())
 
 
 def learning_rate(done: float, peak: float) -> float:
@@ -267,8 +275,8 @@ def learning_rate(done: float, peak: float) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", choices=sorted(FAMILIES), default="qwen2vl")
-    parser.add_argument("--steps", type=int, default=3600, help="steps of phases 2 and 3 (32 pictures each)")
-    parser.add_argument("--warmup-steps", type=int, default=800, help="steps of phase 1 (cells only)")
+    parser.add_argument("--steps", type=int, default=3400, help="steps of phases 2 and 3 (32 pictures each)")
+    parser.add_argument("--warmup-steps", type=int, default=1000, help="steps of phase 1 (cells only)")
     parser.add_argument(
         "--pool", type=int, default=24000, help="pictures drawn, each used several times with other exercises"
     )
@@ -312,7 +320,7 @@ def main() -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             features = loaded.see([picture for drawn in drawns for picture in drawn.pictures])
             seen = torch.cat(features)
-            loss = cells.loss(seen, [cell for drawn in drawns for canvas in drawn.canvases for cell in canvas.cells()])
+            loss = cells.loss(seen, [canvas for drawn in drawns for canvas in drawn.canvases])
             if not warm:
                 batch = loaded.batch(rows, side="right", features=features)
                 language = loaded.loss(batch) / (batch.labels[:, 1:] != -100).sum()

@@ -38,12 +38,13 @@ class Figures:
         problems = []
         with progress("drawing", self.size, "problems") as shown:
             for drawn in islice(stream(self.seed, self.split, list(self.families)), self.size):
-                problems.append(_save(drawn, out / "images"))
+                problems.append(save(drawn, out / "images"))
                 shown.advance(1)
         return problems
 
 
-def _save(drawn: Drawn, folder: Path) -> Problem:
+def save(drawn: Drawn, folder: Path) -> Problem:
+    """Write the pictures, each with its program in a PNG text chunk; the problem that shows them."""
     program = drawn.program
     chunk = PngInfo()
     chunk.add_text(PROGRAM_CHUNK, program.to_json())

@@ -1,0 +1,217 @@
+"""The offline teacher (`teacher=figures`): it sees a picture's program, as a strong model sees the picture, and answers in text.
+
+It stands in for GPT-4o behind the same protocol: chats with pictures in, texts out, mistakes included. It reads the program from the
+picture's PNG text chunk, tells from the prompt what is asked (solve, annotate, reflect), and draws its wording and its slips from a hash
+of the call, so that the same call gives the same answer on every machine. The reference answer reaches it only where a prompt says it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from PIL import Image
+
+from mathse.answers import equal, extract
+from mathse.figures import PROGRAM_CHUNK, misread, near
+from mathse.figures.program import Program, Step, Value
+from mathse.settings import settings
+from mathse.types import Chat, steps_of
+
+VALUE = r"[\w:/-]+?"  # what may stand in a wording's place for a value
+SENTINEL = "The answer to this problem is {}."
+
+
+@settings
+class FiguresTeacher:
+    """`slip_rate`: share of solutions with a slip in one step; `find_rate`: how often it finds a wrong step that nobody names."""
+
+    slip_rate: float
+    find_rate: float
+    seed: int
+
+    def check(self) -> None:
+        if not (0 <= self.slip_rate <= 1 and 0 <= self.find_rate <= 1):
+            raise ValueError(f"FiguresTeacher: slip_rate and find_rate should lie between 0 and 1, got {self}")
+
+    def __call__(self, chats: Sequence[Chat], *, schema: dict[str, Any] | None = None, index: int = 0) -> list[str]:
+        """See `Teacher`. Raises ValueError for a problem that no program of ours drew."""
+        return [self._answer(chat, schema is not None, index) for chat in chats]
+
+    def _answer(self, chat: Chat, annotate_it: bool, index: int) -> str:
+        turn = chat[-1]
+        program = program_of(turn.images[0] if turn.images else None)
+        call = f"{self.seed}/{index}/{annotate_it}/{turn.text}/{program.to_json()}"
+        rng = Random(hashlib.sha256(call.encode()).hexdigest())
+        if annotate_it:
+            return json.dumps(annotate(program, _tag(turn.text, "solution"), _tag(turn.text, "reference")))
+        if "<error_step>" in turn.text:
+            return self._reflect(program, _tag(turn.text, "solution"), _tag(turn.text, "error_step"), rng)
+        return self._write(program, {}, 0, rng)
+
+    def _reflect(self, program: Program, solution: str, error_step: str, rng: Random) -> str:
+        """Keep what stands before the wrong step, as the student wrote it, and redo the rest."""
+        said = steps_of(solution)
+        number = re.search(r"\d+", error_step)
+        if number:
+            wrong = int(number[0]) - 1
+        elif rng.random() < self.find_rate:
+            mistake = first_mistake(program, said)
+            wrong = mistake.step if mistake else len(program.steps) - 1
+        else:
+            wrong = rng.randrange(len(program.steps))
+        kept: dict[int, Value] = {}
+        for i in range(min(max(wrong, 0), len(program.steps) - 1, len(said))):
+            claimed = claimed_value(program, i, said[i])
+            if claimed is None:
+                break
+            kept[i] = claimed
+        return self._write(program, kept, len(kept), rng)
+
+    def _write(self, program: Program, kept: dict[int, Value], start: int, rng: Random) -> str:
+        """The solution with the `kept` values at its beginning, honest from step `start` on but for an occasional slip."""
+        forced = dict(kept)
+        if rng.random() < self.slip_rate:
+            forced |= slip(program, kept, start, rng)
+        try:
+            values = program.values(forced)
+        except (ValueError, TypeError):  # values that were kept do not divide, say: the teacher starts again
+            values = program.values()
+        lines = [f"Step {i}: {sentence}" for i, sentence in enumerate(program.sentences(values, rng.choice), start=1)]
+        return "\n".join([*lines, SENTINEL.format(values[-1])])
+
+
+def program_of(picture: Any) -> Program:
+    """The program in the picture's text chunk. Raises ValueError where there is none."""
+    if isinstance(picture, str):
+        with Image.open(Path(picture)) as opened:
+            text = opened.info.get(PROGRAM_CHUNK)
+        if text:
+            return Program.from_json(text)
+    raise ValueError("teacher=figures knows only the problems of data=figures; for other problems take teacher=openai")
+
+
+def slip(program: Program, kept: dict[int, Value], start: int, rng: Random) -> dict[int, Value]:
+    """One wrong value in a step from `start` on, whose consequences can be computed; empty where none can."""
+    steps = [i for i in range(start, len(program.steps)) if program.steps[i].op != "choice"]
+    rng.shuffle(steps)
+    honest = program.values(kept)
+    readings = {reading.name: reading for reading in program.readings}
+    for i in steps:
+        step, value = program.steps[i], honest[i]
+        if step.op == "read":
+            wrong = misread(readings[step.name], rng)
+        elif isinstance(value, int):
+            wrong = near(value, rng)
+        else:
+            continue
+        try:
+            program.values({**kept, i: wrong})
+        except (ValueError, TypeError):
+            continue
+        return {i: wrong}
+    return {}
+
+
+# ---- finding mistakes ----
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """The first wrong step (from 0) of a solution, and what is wrong with it."""
+
+    step: int
+    analysis: str
+
+
+def annotate(program: Program, solution: str, reference: str) -> dict[str, str | None]:
+    """The verdict on a solution in the paper's three fields. The analysis never says the final answer."""
+    said = steps_of(solution)
+    mistake = first_mistake(program, said)
+    answer = extract(solution, program.choices)
+    if mistake is None and answer is not None and equal(reference, answer, program.choices):
+        return {"status": "CORRECT", "error_step": None, "error_analysis": None}
+    if mistake is None:
+        mistake = Mistake(max(0, len(said) - 1), "The final answer does not follow from the last step.")
+    analysis = mistake.analysis
+    if re.search(rf"(?<!\w){re.escape(reference)}(?!\w)", analysis):
+        analysis = "This step is wrong."
+    return {"status": "WRONG", "error_step": f"Step {mistake.step + 1}", "error_analysis": analysis}
+
+
+def first_mistake(program: Program, said: Sequence[str]) -> Mistake | None:
+    """The first step that does not hold against the program, or None where all do."""
+    truth = program.values()
+    readings = {reading.name: reading for reading in program.readings}
+    for i, (step, value) in enumerate(zip(program.steps, truth, strict=True)):
+        if i >= len(said):
+            return Mistake(max(0, len(said) - 1), "A step is missing after this one.")
+        sentence = said[i]
+        if step.op == "read":
+            if not _says(step, sentence):
+                return Mistake(i, f"This step does not read what is needed. Look at {readings[step.name].where}.")
+            if claimed_value(program, i, sentence) != value:
+                return Mistake(i, f"The reading is wrong. Look at {readings[step.name].where} again.")
+        elif not _says(step, sentence):
+            return Mistake(i, "This is not the calculation that is needed.")
+        elif not _holds(program, i, sentence, truth):
+            return Mistake(i, f"The calculation is wrong: {_left_side(sentence)}." if "=" in sentence else "The conclusion is wrong.")
+    return Mistake(len(program.steps), "This step is not needed.") if len(said) > len(program.steps) else None
+
+
+def _pattern(template: str) -> str:
+    """A wording as a regular expression, its values as named groups."""
+    parts = re.split(r"\{(\w+)\}", template)
+    seen: set[str] = set()
+    pattern = ""
+    for i, part in enumerate(parts):
+        if i % 2 == 0:
+            pattern += re.escape(part)
+        else:
+            pattern += rf"(?:{VALUE})" if part in seen else rf"(?P<{part}>{VALUE})"
+            seen.add(part)
+    return pattern
+
+
+def _match(step: Step, sentence: str) -> re.Match[str] | None:
+    matches = (re.fullmatch(_pattern(says), sentence.strip(), re.IGNORECASE) for says in step.says)
+    return next((match for match in matches if match), None)
+
+
+def _says(step: Step, sentence: str) -> bool:
+    """Whether the sentence is about this step: one of its wordings, with whatever values."""
+    return _match(step, sentence) is not None
+
+
+def claimed_value(program: Program, index: int, sentence: str) -> Value | None:
+    """The value that a sentence claims for a step of the program, or None where it cannot be read."""
+    step = program.steps[index]
+    match = _match(step, sentence)
+    if match is None or step.name not in match.groupdict():
+        return None
+    text = match[step.name]
+    return int(text) if re.fullmatch(r"-?\d+", text) and isinstance(program.values()[index], int) else text
+
+
+def _holds(program: Program, index: int, sentence: str, truth: Sequence[Value]) -> bool:
+    """Whether the values in a computing step's sentence are the true ones."""
+    match = _match(program.steps[index], sentence)
+    values = {step.name: str(value) for step, value in zip(program.steps, truth, strict=True)}
+    return match is not None and all(values.get(name) == text for name, text in match.groupdict().items())
+
+
+def _left_side(sentence: str) -> str:
+    return sentence.split("=")[0].strip()
+
+
+def _tag(text: str, name: str) -> str:
+    """What stands between <name> and </name>; empty where there is no such tag."""
+    match = re.search(rf"<{name}>\s*(.*?)\s*</{name}>", text, re.DOTALL)
+    return match[1] if match else ""
+
