@@ -2,11 +2,12 @@
 
     python experiments/pretrain_tiny.py --family qwen2vl
 
-From random weights, in three phases: (1) the tower learns to say, from each picture token, the marks whose centre lies in its
-cell, and which cell it is; (2) the whole model mostly transcribes pictures cell by cell; (3) transcription gives way to describing pictures, reading
-single values, checking statements, and arithmetic in text. Only pictures of the train split are drawn, and no question of the
-figures families and no worked solution is ever shown: stage 1 has that left to teach. Every 200 steps the state is saved, so a
-killed run goes on where it was. At the end the weights are written with a card: how they were made, how well they read.
+From random weights, in three phases: (1) the tower learns to say, from each picture token, the marks whose centre lies in
+its cell, and which cell it is; (2) the whole model mostly transcribes pictures cell by cell; (3) transcription gives way to
+describing pictures, reading single values, checking statements, and arithmetic in text. Only pictures of the train split
+are drawn, and no question of the figures families and no worked solution is ever shown: stage 1 has that left to teach.
+Every 200 steps the state is saved, so a killed run goes on where it was. At the end the weights are written with a card:
+how they were made, how well they read.
 """
 
 from __future__ import annotations
@@ -260,7 +261,9 @@ class Cells(nn.Module):
         targets = torch.tensor([([self.index[m] for m in cell] + [0, 0, 0])[:3] for cell in cells])
         logits = self.marks(features).float().unflatten(-1, (3, -1))
         weight = torch.where(targets > 0, 1.0, 0.2)
-        named = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none") * weight.flatten()
+        named = (
+            nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none") * weight.flatten()
+        )
         sides = [canvas.side // CELL for canvas in canvases]
         places = torch.tensor([(row, column) for side in sides for row in range(side) for column in range(side)])
         where = self.place(features).float().unflatten(-1, (2, 4))

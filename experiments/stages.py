@@ -38,7 +38,9 @@ def table(summaries: list[dict[str, Any]]) -> str:
     seeds = [summary["seed"] for summary in summaries]
     lines = ["| model | " + " | ".join(f"seed {seed}" for seed in seeds) + " |", "|---" * (len(seeds) + 1) + "|"]
     for rows in zip(*(summary["models"] for summary in summaries), strict=True):
-        cells = [f"{100 * row['accuracy']:.1f} [{100 * row['ci95'][0]:.1f}, {100 * row['ci95'][1]:.1f}]" for row in rows]
+        cells = [
+            f"{100 * row['accuracy']:.1f} [{100 * row['ci95'][0]:.1f}, {100 * row['ci95'][1]:.1f}]" for row in rows
+        ]
         lines.append(f"| {rows[0]['name']} | " + " | ".join(cells) + " |")
     lines += ["", "| change | " + " | ".join(f"seed {seed}" for seed in seeds) + " |", "|---" * (len(seeds) + 1) + "|"]
     for rows in zip(*(summary["comparisons"] for summary in summaries), strict=True):

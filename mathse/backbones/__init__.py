@@ -26,6 +26,9 @@ class Backbone(Protocol):
 
     max_length: int
 
+    @property
+    def family(self) -> str: ...
+
     def load(
         self,
         adapter: Path | None = None,

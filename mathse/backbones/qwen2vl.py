@@ -36,6 +36,7 @@ class Qwen2VL:
 
     @property
     def family(self) -> str:
+        """Its name in file names and reports."""
         return "qwen2vl"
 
     def recipe(self) -> dict[str, Any]:

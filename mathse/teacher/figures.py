@@ -161,7 +161,10 @@ def first_mistake(program: Program, said: Sequence[str]) -> Mistake | None:
         elif not _says(step, sentence):
             return Mistake(i, "This is not the calculation that is needed.")
         elif not _holds(program, i, sentence, truth):
-            return Mistake(i, f"The calculation is wrong: {_left_side(sentence)}." if "=" in sentence else "The conclusion is wrong.")
+            return Mistake(
+                i,
+                f"The calculation is wrong: {_left_side(sentence)}." if "=" in sentence else "The conclusion is wrong.",
+            )
     return Mistake(len(program.steps), "This step is not needed.") if len(said) > len(program.steps) else None
 
 
@@ -214,4 +217,3 @@ def _tag(text: str, name: str) -> str:
     """What stands between <name> and </name>; empty where there is no such tag."""
     match = re.search(rf"<{name}>\s*(.*?)\s*</{name}>", text, re.DOTALL)
     return match[1] if match else ""
-

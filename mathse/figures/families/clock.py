@@ -84,7 +84,11 @@ def figure(rng: Random, level: int) -> Figure:
     steps = [read(hour_read), read(minute_read)]
     shown_hour, shown_minute = hour, minute
     if asked == "time":
-        questions: tuple[str, ...] = ("What time is it?", "What time does the clock show?", "Which time do the hands show?")
+        questions: tuple[str, ...] = (
+            "What time is it?",
+            "What time does the clock show?",
+            "Which time do the hands show?",
+        )
         steps += [Step("time", "time", ("hour", "minute"), ("The time is {time}.", "So it is {time}."))]
     elif asked == "until":
         questions = (

@@ -67,7 +67,11 @@ def _both(rng: Random, canvas: Canvas, shapes: list[tuple[str, str]], colours: l
     a, b = first.name, second.name
     steps = [read(first), read(second)]
     if rng.random() < 0.6:
-        questions: tuple[str, ...] = (f"How many {noun} are there?", f"Count the {noun}.", f"How many {noun} do you see?")
+        questions: tuple[str, ...] = (
+            f"How many {noun} are there?",
+            f"Count the {noun}.",
+            f"How many {noun} do you see?",
+        )
         steps += [_sum("sum", a, b)]
     else:
         more, fewer = a.replace("_", " "), b.replace("_", " ")
@@ -104,7 +108,11 @@ def figure(rng: Random, level: int) -> Figure:
     if asked == "one":
         one = rng.choice(group)
         noun = one.name + tail
-        questions: tuple[str, ...] = (f"How many {noun} are there?", f"Count the {noun}.", f"How many {noun} do you see?")
+        questions: tuple[str, ...] = (
+            f"How many {noun} are there?",
+            f"Count the {noun}.",
+            f"How many {noun} do you see?",
+        )
         answer = Step("answer", "same", (one.name,), ("The answer is {answer}.", "So the count is {answer}."))
         return Figure([canvas], rng.choice(questions), readings, [read(one), answer])
     if asked == "together":

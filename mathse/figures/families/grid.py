@@ -106,7 +106,10 @@ def figure(rng: Random, level: int) -> Figure:
     (px, py), (qx, qy) = points[:2]
     a, b = letters[0], letters[1]
     if asked == "sum":
-        questions: tuple[str, ...] = (f"What is the sum of the two coordinates of {a}?", f"How much are x and y of point {a} together?")
+        questions: tuple[str, ...] = (
+            f"What is the sum of the two coordinates of {a}?",
+            f"How much are x and y of point {a} together?",
+        )
         steps = [read(px), read(py), Step("sum", "add", (px.name, py.name), (f"{{{a}_x}} + {{{a}_y}} = {{sum}}.",))]
         return Figure([canvas], rng.choice(questions), readings, steps)
 

@@ -1,0 +1,136 @@
+"""What a run says: a line per step, a table at the end, summary.json, a Markdown report with pictures, W&B."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from mathse.report.summary import Scored, round_of, summarise
+from mathse.report.text import closing, line
+from mathse.store import Artifact, canonical
+from mathse.types import Model
+
+if TYPE_CHECKING:
+    from mathse.config import Experiment
+
+NOT_IDENTITY = ("runtime", "store", "report", "tracker", "explain")
+
+
+class Reporter:
+    """Hears of every step and score of one run, and writes it all up at the end; a `Watcher` of the store."""
+
+    def __init__(self, exp: Experiment) -> None:
+        self.exp = exp
+        self.begun = time.monotonic()
+        self.steps: list[dict[str, Any]] = []
+        self.artifacts: dict[str, Artifact] = {}
+        self.recipes: dict[str, Mapping[str, Any]] = {}
+        self.rounds: list[Artifact] = []
+        self.orm: dict[str, float] = {}
+        self.scores: list[Scored] = []
+        self.name = run_name(exp)
+        self.folder = Path(exp.report) / self.name
+        self.tracker: Any = None
+
+    def __enter__(self) -> Reporter:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(
+                f"report={self.exp.report}: cannot be written ({error.strerror}); give another folder"
+            ) from error
+        print(f"{self.name}: {describe(self.exp)}", flush=True)
+        if self.exp.tracker == "wandb":
+            from mathse.report.wandb import start
+
+            self.tracker = start(self.exp, self.name)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.tracker:
+            self.tracker.close(failed=kind is not None)
+
+    def step(self, artifact: Artifact, recipe: Mapping[str, Any], *, cached: bool, seconds: float) -> None:
+        """A step was found or computed."""
+        if artifact.name in self.artifacts:  # judge and feedback may both ask for the ORM
+            return
+        self.artifacts[artifact.name] = artifact
+        self.recipes[artifact.name] = recipe
+        self.steps.append({"name": artifact.name, "cached": cached, "seconds": round(seconds, 3)})
+        k = round_of(recipe, self.recipes)
+        if k:
+            self.rounds.append(artifact)
+        if artifact.step == "test_orm":
+            self.orm = dict(artifact.metrics)
+        print(line(len(self.steps), artifact, recipe, self.recipes, cached=cached, seconds=seconds), flush=True)
+        if self.tracker:
+            self.tracker.step(artifact, k)
+
+    def score(self, model: Model, artifact: Artifact) -> None:
+        """A model was evaluated."""
+        self.scores.append(Scored(model, artifact))
+        if self.tracker:
+            self.tracker.score(model, artifact, len(self.scores) - 1)
+
+    def finish(self) -> None:
+        """Write and print the results; the last line printed is the path of summary.json."""
+        from mathse.report.page import write_page
+        from mathse.report.text import write_markdown
+
+        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        summary = {
+            "command": " ".join(["python", os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+            "seed": self.exp.seed,
+            "scale": self.exp.scale,
+            "backbone": self.exp.backbone.family,
+            "stage": self.exp.stage,
+            "K": self.exp.K,
+            **summarise(self.exp.benchmark.name, self.scores, self.rounds, self.orm),
+            "steps": self.steps,
+            "seconds": round(time.monotonic() - self.begun, 1),
+            "peak_rss_mb": peak // 1024,
+        }
+        write_text(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
+        write_markdown(self.folder, summary, self.scores)
+        write_page(
+            self.folder / "examples.html",
+            self.name,
+            self.rounds,
+            list(self.artifacts.values()),
+            self.recipes,
+            self.scores,
+        )
+        if self.tracker:
+            self.tracker.finish(summary, self.rounds, self.scores)
+        print(closing(summary, self.folder, self.exp.store), flush=True)
+        print(self.folder / "summary.json", flush=True)
+
+
+def run_name(exp: Experiment) -> str:
+    """Readable, and another one for other settings: e.g. reflect-qwen2vl-K2-seed0-1a2b3c4d."""
+    identity = {key: value for key, value in canonical(exp).items() if key not in NOT_IDENTITY}
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{exp.stage}-{exp.backbone.family}-K{exp.K}-seed{exp.seed}-{digest}"
+
+
+def describe(exp: Experiment) -> str:
+    """The run in one line."""
+    stages = "distil" + (f", {exp.K} rounds" if exp.K else "") + (", reflection" if exp.reflection else "")
+    return f"scale {exp.scale}, backbone {exp.backbone.family}, {stages}, seed {exp.seed}"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write the file whole or not at all."""
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,98 @@
+"""The numbers of a run, from its artifacts: accuracies, comparisons, rounds."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mathse.statistics import mcnemar, wilson
+from mathse.store import Artifact
+from mathse.types import Judged, Model, read_jsonl
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model and its evaluation."""
+
+    model: Model
+    artifact: Artifact
+
+    @functools.cached_property
+    def rows(self) -> list[Judged]:
+        return read_jsonl(Judged, self.artifact.path / "judged.jsonl")
+
+    @property
+    def right(self) -> list[bool]:
+        return [row.verdict.status == "correct" for row in self.rows]
+
+
+def round_of(recipe: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Any]]) -> int | None:
+    """The number of the round whose verdicts this step is, None for any other step: a judge on what M_{k-1} wrote."""
+    if not recipe["step"].endswith(".judge"):
+        return None
+    source = recipes.get(recipe["inputs"]["solutions"]["artifact"], {})
+    author = re.fullmatch(r"M_(\d+)", source.get("inputs", {}).get("model", {}).get("name", ""))
+    return int(author[1]) + 1 if author else None
+
+
+def summarise(
+    benchmark: str, scores: Sequence[Scored], rounds: Sequence[Artifact], orm: Mapping[str, float]
+) -> dict[str, Any]:
+    """models, comparisons, rounds and orm of summary.json."""
+    models = []
+    for scored in scores:
+        n, correct = int(scored.artifact.metrics["n"]), int(scored.artifact.metrics["correct"])
+        models.append(
+            {
+                "name": scored.model.name,
+                "benchmark": benchmark,
+                "n": n,
+                "correct": correct,
+                "accuracy": correct / n,
+                "ci95": list(wilson(correct, n)),
+            }
+        )
+    keys = ("generated", "accepted", "rejected", "unreadable", "accept_precision", "accept_recall")
+    return {
+        "models": models,
+        "comparisons": comparisons(scores),
+        "rounds": [{"round": k, **{key: _tidy(r.metrics[key]) for key in keys}} for k, r in enumerate(rounds, start=1)],
+        "orm": dict(orm),
+    }
+
+
+def comparisons(scores: Sequence[Scored]) -> list[dict[str, Any]]:
+    """Each model against the one before it; then the last round against the base, and the final model against M_0."""
+    pairs = list(itertools.pairwise(scores))
+    by_name = {scored.model.name: scored for scored in scores}
+    rounds = [name for name in by_name if re.fullmatch(r"M_[1-9]\d*", name)]
+    extra = [("base", rounds[-1])] if rounds else []
+    extra += [("M_0", "M_final")] if "M_final" in by_name else []
+    pairs += [(by_name[a], by_name[b]) for a, b in extra if (by_name[a], by_name[b]) not in pairs]
+    return [
+        {
+            "a": a.model.name,
+            "b": b.model.name,
+            "difference": b.artifact.metrics["accuracy"] - a.artifact.metrics["accuracy"],
+            "p_mcnemar": mcnemar(a.right, b.right),
+        }
+        for a, b in pairs
+    ]
+
+
+def by_part(scored: Scored, part: str) -> dict[str, tuple[int, int]]:
+    """(correct, n) of a model by the problems' `source` or `level`."""
+    counts: dict[str, list[int]] = {}
+    for row, right in zip(scored.rows, scored.right, strict=True):
+        entry = counts.setdefault(str(getattr(row.solution.problem, part)), [0, 0])
+        entry[0] += right
+        entry[1] += 1
+    return {name: (correct, n) for name, (correct, n) in sorted(counts.items())}
+
+
+def _tidy(value: float) -> float:
+    return int(value) if float(value).is_integer() and value > 1 else value
