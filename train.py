@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are, and are said in one line below
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+MISTAKES = (ValueError, TypeError, OSError, RuntimeError)  # what a user can cause; anything else is ours, and shows its traceback
+FAILED: list[str] = []
+
 
 def run(cfg: DictConfig) -> None:
     """One job: the models of Algorithm 1, their accuracy on the benchmark, and a report."""
-    from pathlib import Path
-
     from mathse.algorithm import mathse
     from mathse.config import experiment
     from mathse.report import Reporter
@@ -25,8 +29,9 @@ def run(cfg: DictConfig) -> None:
     from mathse.types import Model
 
     exp = experiment(cfg)
+    store = Store(Path(exp.store), exp.runtime, explain=exp.explain)
     with Reporter(exp) as reporter:
-        store = Store(Path(exp.store), exp.runtime, reporter, explain=exp.explain)
+        store.watcher = reporter
         problems = store.run(load, data=exp.data)
         test = store.run(load, data=exp.benchmark.data)
         for model in [Model(exp.backbone), *mathse(exp, problems, store.run)]:
@@ -35,18 +40,45 @@ def run(cfg: DictConfig) -> None:
         reporter.finish()
 
 
+def job(cfg: DictConfig) -> None:
+    """`run`, with a user's mistake as one line. In a sweep the other jobs go on."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    try:
+        run(cfg)
+    except MISTAKES as error:
+        if os.environ.get("MATHSE_TRACEBACK"):
+            raise
+        FAILED.append(say(error))
+        if HydraConfig.get().mode == RunMode.RUN:
+            sys.exit(FAILED[-1])
+        print(FAILED[-1], file=sys.stderr, flush=True)
+
+
+def say(error: BaseException) -> str:
+    """An error in one line; Hydra's own are cut to what helps."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"mathse: {error}; free some space and run the same command: it goes on where it was"
+    text = str(error).split("Config search path:")[0].replace("In 'config': ", "")
+    words = " ".join(text.split())
+    if "To append to your config use" in words:
+        words = words.split(" To append")[0] + " There is no such setting; `python train.py --cfg job` shows them all."
+    return f"mathse: {words}"
+
+
 def main() -> None:
-    """Run under Hydra; a user's mistake is one line on stderr and exit status 1."""
+    """Run under Hydra; exit status 1 where something failed."""
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        hydra.main(config_path="conf", config_name="config", version_base="1.3")(run)()
-    except (ValueError, TypeError, OSError, RuntimeError, HydraException, OmegaConfBaseException) as error:
-        if os.environ.get("MATHSE_TRACEBACK"):
-            raise
-        sys.exit(f"mathse: {error}")
+        hydra.main(config_path="conf", config_name="config", version_base="1.3")(job)()
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.exit(say(error))
+    if FAILED:
+        sys.exit(f"mathse: {len(FAILED)} of the jobs failed, see above; the same command again computes only what is missing")
 
 
 if __name__ == "__main__":

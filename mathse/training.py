@@ -90,6 +90,10 @@ class SftModule(lightning.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         torch.manual_seed(self.seed * 1_000_003 + self.step * 1_009 + batch_idx % 1_009)
 
+    def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
+        """Rows stay as they are: `Loaded.batch` puts what it makes of them on the model's device."""
+        return batch
+
     def training_step(self, batch: tuple[list[Row], int], batch_idx: int) -> Tensor:
         rows, window_tokens = batch
         loss = self.loaded.loss(self.loaded.batch(rows, side="right")) / window_tokens
@@ -276,7 +280,7 @@ def table(loaded: Loaded, row: Row) -> str:
         f"  {part:<12}{size:>12,}{four:>12,}{trained:>12,}" for part, (size, trained, four) in sorted(counts.items())
     ]
     shown = "".join(_spans(loaded, row))
-    return "\n".join([*lines, f"  label mask (trained in «»): {shown}"])
+    return "\n".join([*lines, f"  trained in «»: {shown}"])
 
 
 def _spans(loaded: Loaded, row: Row) -> Iterator[str]:

@@ -7,6 +7,7 @@ The tower attends to pictures of one size in one batch (transformers loops over 
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,7 @@ class Qwen2VL:
 
         logging.set_verbosity_error()
         logging.disable_progress_bar()
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")  # transformers warns peft, not users
         folder = folder_of(self.family, self.checkpoint)
         skip = [r"model\.visual", r"lm_head"]
         model = Qwen2VLForConditionalGeneration.from_pretrained(

@@ -15,6 +15,9 @@ from mathse.store import Artifact, Runtime, means
 from mathse.types import Chat, Judged, Turn
 
 
+_SHOWN: set[str] = set()
+
+
 @means(prompts=(SOLVE,))
 def sft(
     out: Path,
@@ -75,7 +78,10 @@ def train(
     held_out = [row for row, problem in fits if share(problem) < fit.validation]
     if not learned:
         raise ValueError(f"all {len(rows)} rows are longer than backbone.max_length={backbone.max_length}; raise it")
-    print(training.table(loaded, learned[0]), flush=True)
+    shown = training.table(loaded, learned[0])
+    if shown not in _SHOWN:  # the same for every round, so once is enough
+        _SHOWN.add(shown)
+        print(shown, flush=True)
     if len(fits) < len(rows):
         print(
             f"  {len(rows) - len(fits)} of {len(rows)} rows are longer than {backbone.max_length} tokens and were dropped",
