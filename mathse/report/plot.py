@@ -23,7 +23,7 @@ def accuracy_plot(path: Path, summary: Mapping[str, Any]) -> None:
     axes.errorbar(places, percent, yerr=[below, above], fmt="o-", color="#2a6f97", ecolor="#8fb8d0", capsize=4, lw=1.5)
     for place, value in zip(places, percent, strict=True):
         axes.annotate(
-            f"{value:.1f}", (place, value), xytext=(7, -13), textcoords="offset points", fontsize=9, color="#1b4965"
+            f"{value:.1f}", (place, value), xytext=(7, 4), textcoords="offset points", fontsize=9, color="#1b4965"
         )
     names = {"base": "base", "M_0": "M_0\ndistilled", "M_final": "M_final\nreflected"}
     axes.set_xticks(list(places), [names.get(model["name"], f"{model['name']}\nevolved") for model in models])
