@@ -74,7 +74,10 @@ def test_annotation_names_the_first_wrong_step_and_never_the_answer(family: str,
         verdict = json.loads(text)
         assert set(verdict) == {"status", "error_step", "error_analysis"}
         assert verdict["status"] == "WRONG"
-        assert not re.search(rf"(?<!\w){re.escape(solution.problem.answer)}(?!\w)", verdict["error_analysis"])
+        problem = solution.problem
+        value = problem.choices["ABCD".index(problem.answer)] if problem.choices else problem.answer
+        for secret in (problem.answer, value):
+            assert not re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", verdict["error_analysis"])
         hits += verdict["error_step"] == f"Step {step}"
     assert hits >= 0.95 * len(cases)
 
@@ -118,6 +121,26 @@ def test_feedback_decides_whether_a_repair_succeeds(tmp_path: Path) -> None:
     assert right > 0.97
     assert later < 0.15
     assert later + 0.2 < nothing < right - 0.05
+
+
+def test_another_order_of_terms_and_more_spaces_are_no_mistake(tmp_path: Path) -> None:
+    solutions = solve(HONEST, [p for family in family_names() for p in some(family, tmp_path, 5)])
+    rewritten = [re.sub(r"(\w+) ([*+]) (\w+) =", r"\3  \2 \1  =", solution.text) for solution in solutions]
+    chats = [ask_for_annotation(Solution(s.problem, text, "s")) for s, text in zip(solutions, rewritten, strict=True)]
+    assert any(s.text != text for s, text in zip(solutions, rewritten, strict=True))
+    assert {json.loads(text)["status"] for text in HONEST(chats, schema=SCHEMA)} == {"CORRECT"}
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "abc", "9" * 5000])
+def test_a_reflection_stands_any_value_that_a_student_claims(value: str, tmp_path: Path) -> None:
+    rows = []
+    for problem in (p for family in family_names() for p in some(family, tmp_path, 4)):
+        program = program_of(problem.images[0])
+        sentences = program.sentences([value] * len(program.steps), lambda says: says[0])
+        text = "\n".join(f"Step {i}: {sentence}" for i, sentence in enumerate(sentences, start=1))
+        rows += [Judged(Solution(problem, text, "s"), Verdict("wrong", i)) for i in range(1, len(sentences) + 1)]
+    for teacher in (HONEST, CARELESS):
+        assert len(teacher([ask_for_reflection(row) for row in rows])) == len(rows)
 
 
 def test_a_problem_that_no_program_drew_is_refused_with_what_to_do() -> None:

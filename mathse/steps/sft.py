@@ -14,7 +14,6 @@ from mathse.steps.generate import SOLVE, ask
 from mathse.store import Artifact, Runtime, means
 from mathse.types import Chat, Judged, Turn
 
-
 _SHOWN: set[str] = set()
 
 

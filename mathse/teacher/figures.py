@@ -20,12 +20,14 @@ from PIL import Image
 
 from mathse.answers import equal, extract
 from mathse.figures import PROGRAM_CHUNK, misread, near
-from mathse.figures.program import Program, Step, Value
+from mathse.figures.program import LETTERS, Program, Step, Value
 from mathse.settings import settings
 from mathse.types import Chat, steps_of
 
-VALUE = r"[\w:/-]+?"  # what may stand in a wording's place for a value
+VALUE = r"[\w:/-]{1,20}?"  # what may stand in a wording's place for a value; bounded, for a student may ramble
 SENTINEL = "The answer to this problem is {}."
+UNCOMPUTABLE = (ValueError, TypeError, ArithmeticError)  # what an op raises where it has no value
+COMMUTES = {"add", "mul", "diff", "max", "min"}
 
 
 @settings
@@ -76,13 +78,12 @@ class FiguresTeacher:
 
     def _write(self, program: Program, kept: dict[int, Value], start: int, rng: Random) -> str:
         """The solution with the `kept` values at its beginning, honest from step `start` on but for an occasional slip."""
-        forced = dict(kept)
-        if rng.random() < self.slip_rate:
-            forced |= slip(program, kept, start, rng)
         try:
-            values = program.values(forced)
-        except (ValueError, TypeError):  # values that were kept do not divide, say: the teacher starts again
-            values = program.values()
+            program.values(kept)
+        except UNCOMPUTABLE:  # values that were kept do not divide, say: the teacher starts again
+            kept, start = {}, 0
+        slipped = slip(program, kept, start, rng) if rng.random() < self.slip_rate else {}
+        values = program.values({**kept, **slipped})
         lines = [f"Step {i}: {sentence}" for i, sentence in enumerate(program.sentences(values, rng.choice), start=1)]
         return "\n".join([*lines, SENTINEL.format(values[-1])])
 
@@ -113,7 +114,7 @@ def slip(program: Program, kept: dict[int, Value], start: int, rng: Random) -> d
             continue
         try:
             program.values({**kept, i: wrong})
-        except (ValueError, TypeError):
+        except UNCOMPUTABLE:
             continue
         return {i: wrong}
     return {}
@@ -140,7 +141,10 @@ def annotate(program: Program, solution: str, reference: str) -> dict[str, str |
     if mistake is None:
         mistake = Mistake(max(0, len(said) - 1), "The final answer does not follow from the last step.")
     analysis = mistake.analysis
-    if re.search(rf"(?<!\w){re.escape(reference)}(?!\w)", analysis):
+    secrets = {reference, program.answer}
+    if program.choices:  # the letter's value gives the answer away as well
+        secrets.add(program.choices[LETTERS.index(program.answer)])
+    if any(re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", analysis) for secret in secrets if secret):
         analysis = "This step is wrong."
     return {"status": "WRONG", "error_step": f"Step {mistake.step + 1}", "error_analysis": analysis}
 
@@ -175,38 +179,53 @@ def _pattern(template: str) -> str:
     pattern = ""
     for i, part in enumerate(parts):
         if i % 2 == 0:
-            pattern += re.escape(part)
+            pattern += re.escape(part).replace(r"\ ", r"\s+")
         else:
             pattern += rf"(?:{VALUE})" if part in seen else rf"(?P<{part}>{VALUE})"
             seen.add(part)
     return pattern
 
 
-def _match(step: Step, sentence: str) -> re.Match[str] | None:
-    matches = (re.fullmatch(_pattern(says), sentence.strip(), re.IGNORECASE) for says in step.says)
-    return next((match for match in matches if match), None)
+def _matches(step: Step, sentence: str) -> list[re.Match[str]]:
+    """All ways to read the sentence as this step, with the terms of a sum or product in either order."""
+    swapped = re.sub(r"(?<!\S)(\S{1,20})(\s+[*+]\s+)(\S{1,20})(?=\s+=)", r"\3\2\1", sentence)
+    tries = (
+        re.fullmatch(_pattern(says), writing.strip(), re.IGNORECASE)
+        for writing in (sentence, swapped)
+        for says in step.says
+    )
+    return [match for match in tries if match]
 
 
 def _says(step: Step, sentence: str) -> bool:
     """Whether the sentence is about this step: one of its wordings, with whatever values."""
-    return _match(step, sentence) is not None
+    return bool(_matches(step, sentence))
 
 
 def claimed_value(program: Program, index: int, sentence: str) -> Value | None:
     """The value that a sentence claims for a step of the program, or None where it cannot be read."""
     step = program.steps[index]
-    match = _match(step, sentence)
-    if match is None or step.name not in match.groupdict():
+    matches = _matches(step, sentence)
+    if not matches or step.name not in matches[0].groupdict():
         return None
-    text = match[step.name]
-    return int(text) if re.fullmatch(r"-?\d+", text) and isinstance(program.values()[index], int) else text
+    text = matches[0][step.name]
+    if isinstance(program.values()[index], int):
+        return int(text) if re.fullmatch(r"-?\d{1,9}", text) else None
+    return text
 
 
 def _holds(program: Program, index: int, sentence: str, truth: Sequence[Value]) -> bool:
     """Whether the values in a computing step's sentence are the true ones."""
-    match = _match(program.steps[index], sentence)
+    step = program.steps[index]
     values = {step.name: str(value) for step, value in zip(program.steps, truth, strict=True)}
-    return match is not None and all(values.get(name) == text for name, text in match.groupdict().items())
+
+    def fits(said: dict[str, str]) -> bool:
+        true = {name: values.get(name, "") for name in said}
+        if step.op not in COMMUTES:
+            return said == true
+        return said.get(step.name) == true.get(step.name) and sorted(said.values()) == sorted(true.values())
+
+    return any(fits(match.groupdict()) for match in _matches(step, sentence))
 
 
 def _left_side(sentence: str) -> str:

@@ -6,6 +6,7 @@ Step 1: The left angle is 50. / Step 2: The right angle is 60. / Step 3: 50 + 60
 
 from __future__ import annotations
 
+import itertools
 import math
 from random import Random
 
@@ -23,7 +24,7 @@ def _distance(p: Point, a: Point, b: Point) -> float:
 
 
 def _label_place(canvas: Canvas, text: str, corner: Point, one: Point, two: Point) -> Point | None:
-    """Where `text` fits between the two arms of the angle at `corner`, as near to it as possible; None: nowhere near."""
+    """Where `text` fits between the two arms of the angle at `corner`, as near to it as can be; None: nowhere near."""
     ways = [
         ((end[0] - corner[0]) / math.dist(corner, end), (end[1] - corner[1]) / math.dist(corner, end))
         for end in (one, two)
@@ -31,16 +32,20 @@ def _label_place(canvas: Canvas, text: str, corner: Point, one: Point, two: Poin
     way = (ways[0][0] + ways[1][0], ways[0][1] + ways[1][1])
     scale = math.hypot(*way)
     half_width, half_height = font(canvas.font_name, canvas.size).getlength(text) / 2 + 2, canvas.size * 0.4 + 2
-    for far in range(10, 44):
-        x, y = corner[0] + way[0] / scale * far, corner[1] + way[1] / scale * far
+    for far, aside in itertools.product(range(10, 50, 2), (0, -3, 3, -6, 6, -9, 9, -12, 12)):
+        x = corner[0] + (way[0] * far - way[1] * aside) / scale
+        y = corner[1] + (way[1] * far + way[0] * aside) / scale
         box = [(x + sx * half_width, y + sy * half_height) for sx in (-1, 1) for sy in (-1, 1)]
-        inside = all(  # on the same side of each arm as the centre, and off it
-            _distance(p, corner, end) >= 1.5 and _side(p, corner, end) == _side((x, y), corner, end)
+        clear = all(  # between the arms, off both, and in the picture
+            2 <= p[0] <= 110
+            and 2 <= p[1] <= 110
+            and min(_distance(p, corner, one), _distance(p, corner, two)) >= 1.5
+            and _side(p, corner, one) == _side(two, corner, one)
+            and _side(p, corner, two) == _side(one, corner, two)
             for p in box
-            for end in (one, two)
         )
-        if inside:
-            return (x, y) if all(2 <= px <= 110 and 2 <= py <= 110 for px, py in box) else None
+        if clear:
+            return x, y
     return None
 
 
@@ -56,15 +61,15 @@ def _side(p: Point, a: Point, b: Point) -> bool:
 
 
 def _corners(rng: Random, shape: str, mirrored: bool, flipped: bool) -> list[Point]:
-    """The corners left, right and top (bottom when flipped) of a triangle with room for labels; fourth: the extended end."""
+    """The corners left, right and top (bottom when flipped) of a triangle with room for labels; then the extended end."""
     if shape == "right":
-        base, height = rng.randint(76, 102), rng.randint(76, 102)
+        base, height = rng.randint(82, 105), rng.randint(82, 105)
         x, y = rng.randint(3, 109 - base), rng.randint(3 + height, 109)
         corners: list[Point] = [(x, y), (x + base, y), (x, y - height)]
     elif shape == "exterior":
-        x, y = rng.randint(4, 8), rng.randint(92, 107)
-        corner = x + rng.randint(60, 68)
-        corners = [(x, y), (corner, y), (rng.randint(30, 62), rng.randint(5, 14)), (107, y)]
+        x, y = rng.randint(2, 5), rng.randint(96, 108)
+        corner = x + rng.randint(74, 82)
+        corners = [(x, y), (corner, y), (rng.randint(30, 70), rng.randint(3, 9)), (109, y)]
     else:
         corners = [
             (rng.randint(4, 12), rng.randint(86, 107)),
@@ -77,6 +82,7 @@ def _corners(rng: Random, shape: str, mirrored: bool, flipped: bool) -> list[Poi
 def _draw_triangle(canvas: Canvas, shape: str, texts: tuple[str, ...], mirrored: bool, flipped: bool) -> None:
     """Draw a triangle and write `texts` at the first, second and third corner, the second's outside for "exterior"."""
     rng = canvas.rng
+    face = font(canvas.font_name, canvas.size)
     for attempt in range(60):  # wide fonts may find no place for a label: then the last try takes what it gets
         corners = _corners(rng, shape, mirrored, flipped)
         angles = [
@@ -92,7 +98,9 @@ def _draw_triangle(canvas: Canvas, shape: str, texts: tuple[str, ...], mirrored:
         fits = [place or _between(*angle) for place, angle in zip(places, angles, strict=True)]
         if attempt < 59 and None in places:
             continue
-        if min(math.dist(fits[i], fits[j]) for i, j in ((0, 1), (0, 2), (1, 2))) >= 30:
+        apart = max(face.getlength(text) for text in texts) + 4
+        pairs = itertools.combinations(fits, 2)
+        if attempt == 59 or all(abs(p[0] - q[0]) >= apart or abs(p[1] - q[1]) >= 19 for p, q in pairs):
             break
     ink = COLOURS[rng.choice(list(COLOURS))]
     thick = rng.randint(1, 3)
@@ -123,7 +131,7 @@ def figure(rng: Random, level: int) -> Figure:
     first = unit * rng.randint(20 // unit, 99 // unit)
     second = unit * rng.randint(20 // unit, min(99, 160 - first) // unit)
     unknown = rng.choice("x?")
-    degree = "°" if rng.random() < 0.25 else ""
+    degree = "°" if level < 3 and canvas.font_name != "DejaVuSansMono-Bold.ttf" and rng.random() < 0.3 else ""
     mirrored, flipped = rng.random() < 0.5, rng.random() < 0.5
     tip = "bottom" if flipped else "top"
     asked = rng.choice(
