@@ -14,7 +14,12 @@ os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are, and are s
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-MISTAKES = (ValueError, TypeError, OSError, RuntimeError)  # what a user can cause; anything else is ours, and shows its traceback
+MISTAKES = (
+    ValueError,
+    TypeError,
+    OSError,
+    RuntimeError,
+)  # what a user can cause; anything else is ours, and shows its traceback
 FAILED: list[str] = []
 
 
@@ -78,7 +83,9 @@ def main() -> None:
     except (HydraException, OmegaConfBaseException) as error:
         sys.exit(say(error))
     if FAILED:
-        sys.exit(f"mathse: {len(FAILED)} of the jobs failed, see above; the same command again computes only what is missing")
+        sys.exit(
+            f"mathse: {len(FAILED)} of the jobs failed, see above; the same command again computes only what is missing"
+        )
 
 
 if __name__ == "__main__":

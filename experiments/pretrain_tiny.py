@@ -278,8 +278,8 @@ def learning_rate(done: float, peak: float) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", choices=sorted(FAMILIES), default="qwen2vl")
-    parser.add_argument("--steps", type=int, default=3400, help="steps of phases 2 and 3 (32 pictures each)")
-    parser.add_argument("--warmup-steps", type=int, default=1000, help="steps of phase 1 (cells only)")
+    parser.add_argument("--steps", type=int, default=2600, help="steps of phases 2 and 3 (32 pictures each)")
+    parser.add_argument("--warmup-steps", type=int, default=5000, help="steps of phase 1 (cells only)")
     parser.add_argument(
         "--pool", type=int, default=24000, help="pictures drawn, each used several times with other exercises"
     )
@@ -327,7 +327,7 @@ def main() -> None:
             if not warm:
                 batch = loaded.batch(rows, side="right", features=features)
                 language = loaded.loss(batch) / (batch.labels[:, 1:] != -100).sum()
-                loss = language + 0.3 * (1 - done) * loss
+                loss = language + 0.3 * loss
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(everything.parameters(), 1.0)

@@ -16,7 +16,7 @@ def wilson(correct: int, n: int) -> tuple[float, float]:
 
 
 def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> float:
-    """The exact two-sided p-value of McNemar's test: do two models differ on the same problems? 1.0 where they never differ."""
+    """The exact two-sided p of McNemar's test: do two models differ on the same problems? 1.0 where they never do."""
     from scipy.stats import binomtest
 
     lost = sum(x and not y for x, y in zip(a, b, strict=True))

@@ -1,164 +1,497 @@
-"""What a run reports, from artifacts made by hand."""
+"""What a run says of itself, driven through a Reporter with artifacts made by hand."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageDraw
 
 from mathse.config import Experiment, load
 from mathse.report import Reporter, run_name
+from mathse.report.examples import groups, pick
+from mathse.report.files import data_uri
+from mathse.report.page import laid_out
+from mathse.report.roles import role_of
 from mathse.report.text import next_thing
 from mathse.report.wandb import mode
-from mathse.store import Artifact
-from mathse.types import Judged, Model, Problem, Solution, Verdict, write_jsonl
+from mathse.steps.judging import audit
+from mathse.store import Artifact, canonical
+from mathse.types import Judged, Model, Problem, Solution, Verdict, steps_of, write_jsonl
 
-HOSTILE = "Step 1: <script>alert(1)</script> {{ 7 * 7 }}\nThe answer to this problem is 3."
-
-
-@pytest.fixture
-def exp(tmp_path: Path) -> Experiment:
-    return dataclasses.replace(load("tracker=none"), store=str(tmp_path), report=str(tmp_path / "reports"))
-
-
-@pytest.fixture
-def problem(problems: list[Problem]) -> Problem:
-    return problems[0]
-
-
-def artifact(root: Path, name: str, rows: list[Judged] | None = None, **metrics: float) -> Artifact:
-    folder = root / name
-    folder.mkdir()
-    if rows is not None:
-        write_jsonl(folder / "judged.jsonl", rows)
-    return Artifact(name, folder, metrics)
+HOSTILE = "Step 1: <script>alert('hacked')</script>\nStep 2: \"><img src=x onerror=alert(1)> {{ 7 * 7 }} \ud800\n"
+ORM_CARD = {
+    "n_correct": 50,
+    "n_wrong": 40,
+    "correct_accuracy": 0.9,
+    "wrong_accuracy": 0.8,
+    "accuracy": 0.855,
+    "step_hit_rate": 0.75,
+    "unreadable": 0.01,
+}
+TRAINED = {"rows": 90, "steps": 60, "loss": 0.21, "validation_loss": 0.3, "dropped": 0}
+ORM = {"_target_": "mathse.feedback.orm.TrainedOrm"}
+MATCH = {"_target_": "mathse.feedback.answer.AnswerMatch"}
 
 
-def scored(root: Path, problem: Problem, name: str, right: int, n: int = 20) -> tuple[Model, Artifact]:
-    status: list[Any] = ["correct"] * right + ["wrong"] * (n - right)
-    rows = [
-        Judged(Solution(dataclasses.replace(problem, id=f"p{i}"), HOSTILE, name), Verdict(s))
-        for i, s in enumerate(status)
+class Story:
+    """A run of all three stages with two rounds, told to a Reporter as the store would tell it."""
+
+    def __init__(self, exp: Experiment, reporter: Reporter) -> None:
+        self.exp, self.reporter, self.root = exp, reporter, Path(exp.store)
+        (self.root / "pictures").mkdir(parents=True, exist_ok=True)
+        self.count = 0
+
+    def step(self, step: str, metrics: Mapping[str, float], rows: Sequence[Any] = (), /, **inputs: Any) -> Artifact:
+        self.count += 1
+        name = f"{step}-{self.count:012x}"
+        folder = self.root / name
+        folder.mkdir(exist_ok=True)
+        file = "judged.jsonl" if rows and isinstance(rows[0], Judged) else "solutions.jsonl"
+        write_escaped(folder / file, rows)
+        if "loss" in metrics:
+            curve = [{"step": i, "loss": 1 / i, "lr": 0.01} for i in range(1, 61)] + [
+                {"step": 60, "validation_loss": 0.3}
+            ]
+            (folder / "curve.jsonl").write_text("".join(json.dumps(point) + "\n" for point in curve))
+        artifact = Artifact(name, folder, metrics)
+        recipe = {"step": f"mathse.steps.{step}.{step}", "version": 1, "inputs": canonical(inputs)}
+        self.reporter.step(artifact, recipe, cached=self.count % 2 == 0, seconds=1.25)
+        return artifact
+
+    def problem(self, i: int) -> Problem:
+        path = self.root / "pictures" / f"{i % 5}.png"
+        if not path.exists():
+            picture = Image.new("RGB", (112, 112), "white")
+            ImageDraw.Draw(picture).rectangle((16, 24, 60 + 8 * (i % 5), 90), outline="black", fill="#cfe3f1")
+            picture.save(path)
+        choices = ("10", "12", str(i)) if i % 7 == 0 else ()
+        answer = "C" if choices else str(i)
+        family = ("rectangle", "bars", "clock")[i % 3]
+        return Problem(f"p{i}", f"How long is side {i} of it?", (str(path),), answer, choices, family, 1 + i % 3)
+
+    def solution(self, i: int, author: str, *, right: bool) -> Solution:
+        problem = self.problem(i)
+        answer = problem.answer if right else "999"
+        hostile = HOSTILE if i % 4 == 0 else "Step 1: The side ends at 7.\nStep 2: 3 + 4 = 8.\n"
+        return Solution(problem, f"{hostile}The answer to this problem is {answer}.", author)
+
+    def judge(self, of: Artifact, author: str, numbers: Sequence[int], source: Any) -> Artifact:
+        def verdict(i: int) -> Verdict:
+            if i % 9 == 0:
+                return Verdict("unreadable", by="train_orm-00", raw='{"status": <b>maybe</b>')
+            if i % 5 < 3:
+                return Verdict("correct", score=0.93, by="train_orm-00")
+            return Verdict("wrong", 2, "<script>steal()</script> The sum in step 2 is wrong.", 0.1, "train_orm-00")
+
+        rows = [Judged(self.solution(i, author, right=i % 5 < 2), verdict(i)) for i in numbers]
+        return self.step("judge", {"generated": len(rows), **audit(rows)}, rows, solutions=of, source=source)
+
+    def tell(self) -> None:
+        exp, model = self.exp, lambda name, adapter=None: {"name": name, "adapter": adapter}
+        D = self.step("load", {"problems": 300}, data=exp.data)
+        self.step("load", {"problems": 60}, data=exp.benchmark.data)
+        kept = self.step("draw", {"problems": 100}, problems=D, size=100, seed="orm")
+        taught = self.step("distill", {"solutions": 60, "teacher_calls": 60}, problems=kept)
+        chosen = self.judge(taught, "teacher", range(20), MATCH)
+        student = self.step("sft", TRAINED, data=[chosen])
+        drafts = self.step("generate", {"problems": 100, "solutions": 200}, model=model("student", student))
+        labelled = self.judge(drafts, "student", range(20), MATCH)
+        annotated = self.step(
+            "annotate", {"wrong": 90, "right": 90, "dropped": 2, "teacher_calls": 92}, judged=labelled
+        )
+        self.step("train_orm", TRAINED, data=annotated)
+        self.step("test_orm", ORM_CARD, source=ORM)
+        D_SFT = [self.judge(taught, "teacher", range(20), ORM)]
+        models = [Model(exp.backbone), Model(exp.backbone, self.step("sft", TRAINED, data=D_SFT), "M_0")]
+        for k in (1, 2):
+            author = f"M_{k - 1}"
+            written = self.step("generate", {"problems": 90, "solutions": 90}, model=model(author, models[-1].adapter))
+            D_SFT.append(self.judge(written, author, range(90 * k, 90 * k + 90), ORM))
+            models.append(Model(exp.backbone, self.step("sft", TRAINED, data=D_SFT), f"M_{k}"))
+        wrong = [
+            Judged(self.solution(i, "M_0", right=False), Verdict("wrong", 2, "No.", by="o")) for i in range(90, 120)
+        ]
+        counts = {"rejected": 40, "kept": 30, "diagnosed": 30, "asked": 0}
+        diagnosed = self.step("diagnose", counts, wrong, judged=D_SFT[1:])
+        reflected = self.step("reflect", {"solutions": 30, "teacher_calls": 30}, diagnosed=diagnosed)
+        D_SFT.append(self.judge(reflected, "reflection on M_0", range(90, 120), ORM))
+        models.append(Model(exp.backbone, self.step("sft", TRAINED, data=D_SFT), "M_final"))
+        for place, tested in enumerate(models):
+            rows = [
+                Judged(self.solution(i, tested.name, right=i % 10 <= 2 * place), Verdict(status, by="figures"))
+                for i in range(60)
+                for status in ("correct" if i % 10 <= 2 * place else "wrong",)
+            ]
+            correct = sum(row.verdict.status == "correct" for row in rows)
+            metrics = {"n": 60, "correct": correct, "accuracy": correct / 60}
+            self.reporter.score(tested, self.step("evaluate", metrics, rows, model=tested))
+
+
+def write_escaped(path: Path, rows: Sequence[Any]) -> None:
+    """As write_jsonl does, but half characters too, which JSON may hold in its own spelling."""
+    tame = [json.loads(json.dumps(dataclasses.asdict(row)).replace("\\ud800", "HALF")) for row in rows]
+    plain = [
+        dataclasses.replace(row, solution=dataclasses.replace(row.solution, text=data["solution"]["text"]))
+        for row, data in zip(rows, tame, strict=True)
     ]
-    made = artifact(root, f"evaluate-{name}", rows, n=n, correct=right, accuracy=right / n)
-    return Model(load().backbone, None, name), made
+    write_jsonl(path, plain)
+    path.write_text(path.read_text().replace("HALF", "\\ud800"))
 
 
-def drive(exp: Experiment, problem: Problem, reporter: Reporter) -> None:
-    """A round of judging and three evaluated models."""
-    root = Path(exp.store)
-    generated = artifact(root, "generate-1", solutions=3, problems=3)
-    recipe = {"step": "mathse.steps.generate.generate", "inputs": {"model": {"name": "M_0"}}}
-    reporter.step(generated, recipe, cached=False, seconds=1.0)
-    verdicts = [
-        Verdict("correct", by="orm"),
-        Verdict("wrong", 1, "look again", by="orm"),
-        Verdict("unreadable", raw=HOSTILE),
-    ]
-    rows = [Judged(Solution(problem, HOSTILE, "M_0"), verdict) for verdict in verdicts]
-    metrics = {
-        "generated": 3,
-        "accepted": 1,
-        "rejected": 1,
-        "unreadable": 1,
-        "accept_precision": 0.5,
-        "accept_recall": 1.0,
-    }
-    judged = artifact(root, "judge-1", rows, **metrics)
-    recipe = {"step": "mathse.steps.judging.judge", "inputs": {"solutions": {"artifact": "generate-1"}}}
-    reporter.step(judged, recipe, cached=True, seconds=0.1)
-    for name, right in (("base", 1), ("M_0", 12), ("M_1", 19)):
-        reporter.score(*scored(root, problem, name, right))
-    reporter.finish()
+def experiment(root: Path, tracker: str = "none") -> Experiment:
+    store, report = f"store={root}/store", f"report={root}/reports"
+    return load(store, report, f"tracker={tracker}")
 
 
-def test_the_last_line_printed_is_the_summary_and_it_adds_up(
-    exp: Experiment, problem: Problem, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with Reporter(exp) as reporter:
-        drive(exp, problem, reporter)
-    printed = capsys.readouterr().out
-    summary = json.loads(Path(printed.strip().splitlines()[-1]).read_text())
-    assert [(m["name"], m["correct"], m["n"]) for m in summary["models"]] == [
-        ("base", 1, 20),
-        ("M_0", 12, 20),
-        ("M_1", 19, 20),
-    ]
-    assert [(c["a"], c["b"]) for c in summary["comparisons"]] == [("base", "M_0"), ("M_0", "M_1"), ("base", "M_1")]
-    assert summary["comparisons"][1]["difference"] == pytest.approx(0.35)
-    assert summary["comparisons"][1]["p_mcnemar"] == pytest.approx(2 / 2**7)  # seven won, none lost
-    assert summary["rounds"][0]["unreadable"] == 1
-    assert [step["cached"] for step in summary["steps"]] == [False, True]
-    assert "found" in printed
+@dataclasses.dataclass
+class Told:
+    exp: Experiment
+    reporter: Reporter
+    folder: Path
+    lines: list[str]
+    summary: dict[str, Any]
 
 
-def test_what_models_write_is_never_markup(exp: Experiment, problem: Problem) -> None:
-    with Reporter(exp) as reporter:
-        drive(exp, problem, reporter)
-    page = (reporter.folder / "examples.html").read_text()
-    assert "<script>" not in page
-    assert "&lt;script&gt;" in page
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    import contextlib
+    import io
+
+    exp = experiment(tmp_path_factory.mktemp("told"))
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), Reporter(exp) as reporter:
+        Story(exp, reporter).tell()
+        reporter.finish()
+    lines = out.getvalue().splitlines()
+    return Told(exp, reporter, reporter.folder, lines, json.loads(Path(lines[-1]).read_text()))
+
+
+def test_the_summary_has_exactly_its_schema(told: Told) -> None:
+    summary = told.summary
+    head = ["command", "seed", "scale", "backbone", "stage", "K", "models", "comparisons", "rounds", "orm", "steps"]
+    assert list(summary) == [*head, "seconds", "peak_rss_mb"]
+    assert (summary["scale"], summary["backbone"], summary["stage"], summary["K"]) == ("tiny", "qwen2vl", "reflect", 2)
+    assert [m["name"] for m in summary["models"]] == ["base", "M_0", "M_1", "M_2", "M_final"]
+    assert all(list(m) == ["name", "benchmark", "n", "correct", "accuracy", "ci95"] for m in summary["models"])
+    assert all(m["ci95"][0] < m["accuracy"] < m["ci95"][1] for m in summary["models"])
+    counts = ["round", "generated", "accepted", "rejected", "unreadable"]
+    assert all(list(r) == [*counts, "accept_precision", "accept_recall"] for r in summary["rounds"])
+    assert all(r["generated"] == r["accepted"] + r["rejected"] + r["unreadable"] == 90 for r in summary["rounds"])
+    assert summary["orm"] == ORM_CARD
+    assert all(list(step) == ["name", "cached", "seconds"] for step in summary["steps"])
+    assert summary["peak_rss_mb"] > 10
+
+
+def test_rounds_are_what_the_models_wrote_not_the_orms_student(told: Told) -> None:
+    assert [r["round"] for r in told.summary["rounds"]] == [1, 2]
+
+
+def test_each_model_is_compared_with_the_one_before_then_the_whole_with_its_start(told: Told) -> None:
+    pairs = [(c["a"], c["b"]) for c in told.summary["comparisons"]]
+    chain = [("base", "M_0"), ("M_0", "M_1"), ("M_1", "M_2"), ("M_2", "M_final")]
+    assert pairs == [*chain, ("base", "M_2"), ("M_0", "M_final")]
+    first = told.summary["comparisons"][0]  # 12 of 60 more are right and none is lost: p = 2 / 2^12
+    assert first["difference"] == pytest.approx(0.2)
+    assert first["p_mcnemar"] == pytest.approx(2 / 2**12)
+
+
+def test_each_step_is_one_line_with_a_number_words_and_seconds_or_found(told: Told) -> None:
+    lines = [line for line in told.lines if re.match(r" *\d+  [a-z_]+ ", line)]
+    assert len(lines) == len(told.summary["steps"])
+    assert re.fullmatch(r" *1 +load +300 problems +1\.2 s", lines[0])
+    assert re.fullmatch(r" *2 +load +60 test problems +found", lines[1])
+    assert [line.split()[2] for line in lines if " sft " in line] == ["student:", "M_0:", "M_1:", "M_2:", "M_final:"]
+    assert any("round 2: " in line and "unreadable; precision" in line for line in lines)
+    assert all(len(line) < 120 for line in lines)
+
+
+def test_the_end_is_a_table_and_a_next_thing_and_the_path_of_the_summary(told: Told) -> None:
+    assert told.lines[-1] == str(told.folder / "summary.json")
+    assert told.lines[-2] == "next: python train.py K=3"
+    text = "\n".join(told.lines)
+    assert re.search(r"(?m)^model +accuracy +95% interval +change +paired p$", text)
+    assert re.search(r"(?m)^M_0 +30\.0 +19\.9 to 42\.5 +\+20\.0 +0\.00049$", text)
+    assert re.search(r"(?m)^round +generated +accepted +rejected +unreadable +precision +recall$", text)
+    assert re.search(r"(?m)^wrong ones rejected +0\.800 +40$", text)
+
+
+def test_the_report_has_accuracy_by_source_and_level_and_a_picture(told: Told) -> None:
+    report = (told.folder / "report.md").read_text()
+    assert "| source | n | base | M_0 | M_1 | M_2 | M_final |" in report
+    assert "| level | n | base |" in report
+    assert "| rectangle | 20 |" in report
+    with Image.open(told.folder / "accuracy.png") as picture:
+        assert picture.width > 600
+
+
+def test_nothing_half_written_stays(told: Told) -> None:
+    files = ["accuracy.png", "examples.html", "report.md", "summary.json"]
+    assert sorted(path.name for path in told.folder.iterdir()) == files
+
+
+def test_what_models_wrote_is_escaped(told: Told) -> None:
+    page = (told.folder / "examples.html").read_text()
+    assert "&lt;script&gt;alert(" in page
+    assert "&lt;script&gt;steal()" in page
+    assert "&lt;b&gt;maybe" in page
     assert "{{ 7 * 7 }}" in page
-    assert 'class="wrong"' in page, "the named step is marked"
-    assert "http://" not in page
-    assert "https://" not in page
+    assert not re.search(r"<script|<img src=x|<b>", page)
 
 
-def test_the_report_shows_models_rounds_and_families(exp: Experiment, problem: Problem) -> None:
-    with Reporter(exp) as reporter:
-        drive(exp, problem, reporter)
-    text = (reporter.folder / "report.md").read_text()
-    for words in ("| M_1 | 95.0 |", "## Rounds", problem.source, "accuracy.png"):
-        assert words in text
-    assert (reporter.folder / "accuracy.png").stat().st_size > 5000
+def test_the_page_loads_nothing_and_every_picture_has_a_text(told: Told) -> None:
+    page = (told.folder / "examples.html").read_text()
+    pictures = re.findall(r"<img [^>]*>", page)
+    assert pictures
+    assert all('src="data:image/png;base64,' in picture and 'alt="Picture 1 of' in picture for picture in pictures)
+    assert not re.search(r"https?://|<link|@import|url\(", page)
+    assert "prefers-color-scheme: dark" in page
+    assert "width=device-width" in page
 
 
-def test_the_name_of_a_run_depends_on_its_settings_and_not_on_where_it_runs() -> None:
-    assert run_name(load()) == run_name(load("runtime=gpu", "store=elsewhere", "tracker=none"))
-    assert len({run_name(load()), run_name(load("seed=1")), run_name(load("fit.lr=0.1"))}) == 3
+def test_the_page_shows_each_kind_of_example_and_forty_at_most(told: Told) -> None:
+    page = (told.folder / "examples.html").read_text()
+    kinds = ["Round 1: accepted", "Round 1: rejected", "Round 1: unreadable", "Round 2: accepted", "Reflection"]
+    assert [kind for kind in [*kinds, "Test answers"] if f"<h2>{kind}</h2>" not in page] == []
+    assert 30 <= page.count("<article>") <= 40
+    assert page.count("Repair by the teacher") == 8
+
+
+def test_the_wrong_step_is_marked(told: Told) -> None:
+    page = (told.folder / "examples.html").read_text()
+    assert re.search(r'<mark class="wrong">Step 2: ', page)
+    assert not re.search(r'<mark class="wrong">Step 1: ', page)
+
+
+def test_the_same_examples_are_chosen_each_time(told: Told) -> None:
+    artifacts, roles = list(told.reporter.artifacts.values()), told.reporter.roles
+    assert groups(artifacts, roles, told.reporter.scores) == groups(artifacts, roles, told.reporter.scores)
+
+
+def test_examples_are_of_as_many_families_as_there_are(told: Told) -> None:
+    picked = pick(told.reporter.scores[0].rows, 3)
+    assert {row.solution.problem.source for row in picked} == {"rectangle", "bars", "clock"}
+    assert pick(list(reversed(told.reporter.scores[0].rows)), 3) == picked
 
 
 @pytest.mark.parametrize(
-    ("stage", "command"), [("sft", "stage=evolve"), ("evolve", "stage=reflect"), ("reflect", "K=3")]
+    "text",
+    [
+        "Step 1: a\nStep 2: b\nThe answer to this problem is 3.",
+        "First this.\nThen that.\n\nThe answer to this problem is 3.",
+        "Let us see.\nStep 1. a\nmore of it\nStep 2: b",
+        "Step 1:\nStep 2: b",
+        "The answer to this problem is 3.",
+        "",
+    ],
 )
-def test_the_next_thing_builds_on_this_run(stage: str, command: str) -> None:
-    assert command in next_thing({"stage": stage, "K": 2})
+def test_a_solution_is_laid_out_whole_in_the_steps_that_are_counted(text: str) -> None:
+    parts = laid_out(text)
+    numbered = [re.sub(r"^Step\s+\d+\s*[:.]\s*", "", part) for part, number in parts if number]
+    assert numbered == steps_of(text)
+    assert [number for _, number in parts if number] == list(range(1, len(numbered) + 1))
+    assert "".join("".join(part for part, _ in parts).split()) == "".join(text.split())
 
 
-def test_nobody_is_asked_to_log_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("WANDB_MODE", "WANDB_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert mode() == "offline"
-    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
-    assert mode() == "online"
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert mode() == "disabled"
+def test_a_picture_that_cannot_be_read_is_none_and_a_large_one_is_made_smaller(tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("<svg onload=alert(1)>")
+    Image.new("RGB", (3000, 2000), "red").save(tmp_path / "large.png")
+    assert data_uri(str(tmp_path / "missing.png")) is None
+    assert data_uri(str(tmp_path / "text.png")) is None
+    assert len(data_uri(str(tmp_path / "large.png")) or "") < 20_000
 
 
-def test_wandb_runs_offline_and_an_error_passes_through(
-    exp: Experiment, problem: Problem, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    logged = dataclasses.replace(exp, tracker="wandb")
-
-    def fails() -> None:
-        with Reporter(logged) as reporter:
-            drive(logged, problem, reporter)
-            raise RuntimeError("half-way")
-
-    with pytest.raises(RuntimeError, match="half-way"):
-        fails()
-    (file,) = Path(exp.store).glob("wandb/offline-run-*/*.wandb")
-    assert file.stat().st_size > 1000
-    assert b"accuracy/M_1" in file.read_bytes()
+@pytest.mark.parametrize(
+    ("stage", "argv", "command"),
+    [
+        ("sft", ["train.py", "stage=sft"], "python train.py stage=evolve"),
+        ("evolve", ["train.py", "stage=evolve", "K=4", "seed=1"], "python train.py seed=1 stage=reflect"),
+        ("reflect", ["/x/train.py", "data.families=[bars,clock]"], "python train.py 'data.families=[bars,clock]' K=3"),
+        ("reflect", ["train.py", "-m", "K=0,1,2", "seed=0,1"], "python train.py K=3"),
+        ("reflect", ["a_notebook", "-f", "x=1"], "python train.py K=3"),
+    ],
+)
+def test_the_next_thing_keeps_what_was_asked_for(stage: str, argv: list[str], command: str) -> None:
+    assert next_thing({"stage": stage, "K": 2}, argv) == command
 
 
-def test_a_report_folder_that_cannot_be_written_is_named(exp: Experiment, tmp_path: Path) -> None:
+def test_with_answer_match_as_judge_m_0_and_the_student_share_verdicts_and_m_0_comes_first() -> None:
+    def tuned(roles: dict[str, str]) -> str:
+        return role_of({"step": "mathse.steps.sft.sft", "inputs": {"data": [{"artifact": "j"}]}}, roles, MATCH)
+
+    judged = {"step": "x.judge", "inputs": {"solutions": {"artifact": "d"}, "source": MATCH}}
+    assert role_of(judged, {"d": "teacher"}, MATCH) == "teacher"
+    assert role_of(judged, {"d": "teacher"}, {"_target_": "mathse.feedback.orm.Orm"}) == "student"
+    assert tuned({"d": "teacher", "j": "teacher"}) == "M_0"
+    assert tuned({"d": "teacher", "j": "teacher", "m": "M_0"}) == "student"
+
+
+def test_the_name_of_a_run_tells_settings_apart_but_not_where_they_run() -> None:
+    name = run_name(load())
+    assert re.fullmatch(r"reflect-qwen2vl-K2-seed0-[0-9a-f]{8}", name)
+    assert run_name(load("runtime.batch_size=3", "store=x", "report=y", "tracker=none", "explain=true")) == name
+    assert run_name(load("fit.lr=0.1")) != name
+
+
+def test_a_step_asked_for_twice_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Reporter(experiment(tmp_path)) as reporter:
+        artifact = Artifact("draw-00", tmp_path, {"problems": 3})
+        for _ in range(2):
+            reporter.step(artifact, {"step": "mathse.steps.data.draw", "inputs": {"seed": 0}}, cached=True, seconds=0)
+    assert capsys.readouterr().out.count("seed problems") == 1
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    broken = dataclasses.replace(exp, report=str(tmp_path / "file"))
-    with pytest.raises(ValueError, match=r"report=.*cannot be written"), Reporter(broken):
+    with pytest.raises(ValueError, match="report="), Reporter(load(f"report={tmp_path}/file", "tracker=none")):
         pass
+
+
+def test_importing_the_report_is_cheap() -> None:
+    heavy = "{'torch', 'matplotlib', 'wandb', 'scipy', 'jinja2'}"
+    code = f"import sys; import mathse.report; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+# ---- W&B -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ARTIFACT_DIR", "WANDB_SILENT"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def logged(root: Path) -> dict[str, list[dict[str, Any]]]:
+    """What the one offline run below `root` holds. W&B's own process may write its end a moment after `finish`."""
+    for _ in range(100):
+        if (found := read(root))["exit"]:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("the run has no end")
+
+
+def read(root: Path) -> dict[str, list[dict[str, Any]]]:
+    from wandb.proto import wandb_internal_pb2
+
+    (path,) = root.glob("store/wandb/offline-run-*/run-*.wandb")
+    found: dict[str, list[dict[str, Any]]] = {"history": [], "exit": [], "summary": [], "metric": []}
+    for block in blocks(path.read_bytes()):
+        record = wandb_internal_pb2.Record()
+        record.ParseFromString(block)
+        kind = record.WhichOneof("record_type")
+        if kind == "history":
+            found[kind].append({i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in record.history.item})
+        elif kind == "summary":
+            found[kind].append(
+                {i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in record.summary.update}
+            )
+        elif kind == "exit":
+            found[kind].append({"code": record.exit.exit_code})
+        elif kind == "metric":
+            found[kind].append({"name": record.metric.name or record.metric.glob_name, "on": record.metric.step_metric})
+    return found
+
+
+def blocks(data: bytes) -> list[bytes]:
+    """The records of W&B's file: LevelDB's log format after a header of seven bytes."""
+    found, whole, at = [], b"", 7
+    while at + 7 <= len(data):
+        left = 32768 - at % 32768
+        if left < 7:
+            at += left
+            continue
+        length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+        whole += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):
+            found.append(whole)
+            whole = b""
+    return found
+
+
+def test_wandb_gets_curves_rounds_accuracies_and_samples_and_says_nothing(
+    offline: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    exp = experiment(offline, "wandb")
+    begun = time.monotonic()
+    with Reporter(exp) as reporter:
+        Story(exp, reporter).tell()
+        reporter.finish()
+    assert time.monotonic() - begun < 30
+    captured = capfd.readouterr()
+    assert captured.out.splitlines()[-1] == str(reporter.folder / "summary.json")
+    assert "going on without" not in captured.out
+    assert "wandb sync " in captured.out
+    assert captured.err == ""
+    found = logged(offline)
+    history = found["history"]
+    assert [row["rounds/accepted"] for row in history if "round" in row] == [
+        r["accepted"] for r in summary_of(reporter)
+    ]
+    assert [row["model"] for row in history if "models/accuracy" in row] == [0, 1, 2, 3, 4]
+    for name in ("student", "orm", "M_0", "M_1", "M_2", "M_final"):
+        assert [row[f"{name}/step"] for row in history if f"{name}/loss" in row] == list(range(1, 61))
+        assert {"name": f"{name}/*", "on": f"{name}/step"} in found["metric"]
+    updates = {key: value for row in found["summary"] for key, value in row.items()}
+    assert updates["accuracy/M_0"] == pytest.approx(0.3)
+    assert found["exit"] == [{"code": 0}]
+    media = [*offline.glob("store/wandb/offline-run-*/files/media/images/**/*.png")]
+    assert len(media) <= 5  # there are five pictures, however many rows show them
+    (table,) = offline.glob("store/wandb/offline-run-*/files/media/table/*.json")
+    assert len(json.loads(table.read_text())["data"]) == 30
+
+
+def summary_of(reporter: Reporter) -> list[dict[str, Any]]:
+    rounds: list[dict[str, Any]] = json.loads((reporter.folder / "summary.json").read_text())["rounds"]
+    return rounds
+
+
+def test_an_error_marks_the_run_as_failed_and_goes_on(offline: Path) -> None:
+    with pytest.raises(RuntimeError, match="out of memory"), Reporter(experiment(offline, "wandb")):
+        raise RuntimeError("out of memory")
+    found = logged(offline)
+    assert found["exit"] == [{"code": 1}]
+
+
+def test_wandb_that_cannot_start_is_one_line_and_the_run_goes_on(
+    offline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "sideways")
+    with Reporter(experiment(offline, "wandb")) as reporter:
+        assert reporter.tracker is None
+    assert len([line for line in capsys.readouterr().out.splitlines() if "going on without" in line]) == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "netrc", "expected"),
+    [
+        ({}, "", "offline"),
+        ({"WANDB_API_KEY": "k"}, "", "online"),
+        ({}, "machine api.wandb.ai login user password k", "online"),
+        ({}, "machine elsewhere.org login user password k", "offline"),
+        ({"WANDB_MODE": "disabled", "WANDB_API_KEY": "k"}, "", "disabled"),
+    ],
+)
+def test_wandb_is_offline_unless_logged_in_and_its_own_variable_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: dict[str, str], netrc: str, expected: str
+) -> None:
+    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "netrc").write_text(netrc)
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert mode() == expected

@@ -4,7 +4,8 @@ import pytest
 
 from mathse.statistics import mcnemar, wilson
 
-# Figure 2 of the paper (n = 2000): stayed right, stayed wrong, lost, won; accuracies of Table 1; exact p recomputed from the counts.
+# Figure 2 of the paper (n = 2000): stayed right, stayed wrong, lost, won; accuracies of Table 1;
+# exact p recomputed from the counts.
 FIGURE_2 = [
     (402, 678, 215, 705, 30.85, 55.35, 2e-61),
     (800, 529, 307, 364, 55.35, 58.20, 0.031),

@@ -6,20 +6,24 @@ import hashlib
 import json
 import os
 import resource
+import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mathse.report.summary import Scored, round_of, summarise
-from mathse.report.text import closing, line
+from mathse.report.files import write_text
+from mathse.report.roles import role_of, round_of
+from mathse.report.summary import Scored, summarise
+from mathse.report.text import closing, line, write_markdown
 from mathse.store import Artifact, canonical
 from mathse.types import Model
 
 if TYPE_CHECKING:
     from mathse.config import Experiment
+    from mathse.report.wandb import Tracker
 
 NOT_IDENTITY = ("runtime", "store", "report", "tracker", "explain")
 
@@ -30,15 +34,16 @@ class Reporter:
     def __init__(self, exp: Experiment) -> None:
         self.exp = exp
         self.begun = time.monotonic()
+        self.judge = canonical(exp.judge)
         self.steps: list[dict[str, Any]] = []
         self.artifacts: dict[str, Artifact] = {}
-        self.recipes: dict[str, Mapping[str, Any]] = {}
+        self.roles: dict[str, str] = {}
         self.rounds: list[Artifact] = []
         self.orm: dict[str, float] = {}
         self.scores: list[Scored] = []
         self.name = run_name(exp)
         self.folder = Path(exp.report) / self.name
-        self.tracker: Any = None
+        self.tracker: Tracker | None = None
 
     def __enter__(self) -> Reporter:
         try:
@@ -57,39 +62,36 @@ class Reporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.tracker:
-            self.tracker.close(failed=kind is not None)
+        self._close(failed=kind is not None)
 
     def step(self, artifact: Artifact, recipe: Mapping[str, Any], *, cached: bool, seconds: float) -> None:
         """A step was found or computed."""
         if artifact.name in self.artifacts:  # judge and feedback may both ask for the ORM
             return
+        role = role_of(recipe, self.roles, self.judge)
         self.artifacts[artifact.name] = artifact
-        self.recipes[artifact.name] = recipe
+        self.roles[artifact.name] = role
         self.steps.append({"name": artifact.name, "cached": cached, "seconds": round(seconds, 3)})
-        k = round_of(recipe, self.recipes)
-        if k:
+        if round_of(role):
             self.rounds.append(artifact)
         if artifact.step == "test_orm":
             self.orm = dict(artifact.metrics)
-        print(line(len(self.steps), artifact, recipe, self.recipes, cached=cached, seconds=seconds), flush=True)
-        if self.tracker:
-            self.tracker.step(artifact, k)
+        print(line(len(self.steps), artifact, role, cached=cached, seconds=seconds), flush=True)
+        self._track(lambda tracker: tracker.step(artifact, role))
 
     def score(self, model: Model, artifact: Artifact) -> None:
         """A model was evaluated."""
         self.scores.append(Scored(model, artifact))
-        if self.tracker:
-            self.tracker.score(model, artifact, len(self.scores) - 1)
+        self._track(lambda tracker: tracker.score(model.name, artifact, len(self.scores) - 1))
 
     def finish(self) -> None:
         """Write and print the results; the last line printed is the path of summary.json."""
+        from mathse.report.examples import groups
         from mathse.report.page import write_page
-        from mathse.report.text import write_markdown
 
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         summary = {
-            "command": " ".join(["python", os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+            "command": shlex.join(["python", os.path.basename(sys.argv[0]), *sys.argv[1:]]),
             "seed": self.exp.seed,
             "scale": self.exp.scale,
             "backbone": self.exp.backbone.family,
@@ -101,19 +103,28 @@ class Reporter:
             "peak_rss_mb": peak // 1024,
         }
         write_text(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
+        shown = groups(list(self.artifacts.values()), self.roles, self.scores)
+        write_page(self.folder / "examples.html", self.name, describe(self.exp), shown)
         write_markdown(self.folder, summary, self.scores)
-        write_page(
-            self.folder / "examples.html",
-            self.name,
-            self.rounds,
-            list(self.artifacts.values()),
-            self.recipes,
-            self.scores,
-        )
-        if self.tracker:
-            self.tracker.finish(summary, self.rounds, self.scores)
-        print(closing(summary, self.folder, self.exp.store), flush=True)
+        self._track(lambda tracker: tracker.finish(summary, shown))
+        tracked = self.tracker.where if self.tracker else ""
+        self._close(failed=False)  # before the last line, which nothing may follow
+        print(closing(summary, self.folder, self.exp.store, tracked), flush=True)
         print(self.folder / "summary.json", flush=True)
+
+    def _track(self, tell: Callable[[Tracker], None]) -> None:
+        """Tell W&B. A job of hours does not end because W&B has a problem: it is said, and W&B is told no more."""
+        if self.tracker is None:
+            return
+        try:
+            tell(self.tracker)
+        except Exception as problem:
+            print(f"W&B stops, going on without: {problem!r}", flush=True)
+            self.tracker = None
+
+    def _close(self, *, failed: bool) -> None:
+        self._track(lambda tracker: tracker.close(failed=failed))
+        self.tracker = None
 
 
 def run_name(exp: Experiment) -> str:
@@ -127,10 +138,3 @@ def describe(exp: Experiment) -> str:
     """The run in one line."""
     stages = "distil" + (f", {exp.K} rounds" if exp.K else "") + (", reflection" if exp.reflection else "")
     return f"scale {exp.scale}, backbone {exp.backbone.family}, {stages}, seed {exp.seed}"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write the file whole or not at all."""
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

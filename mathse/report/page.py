@@ -1,126 +1,158 @@
-"""examples.html: problems with their pictures, what was written, and what the judge said. One file, nothing loaded from elsewhere."""
+"""examples.html: problems with their pictures, what was written, and what was said of it. One file that loads nothing.
+
+What models wrote is hostile: the template escapes all of it, and the page's policy lets no script run and nothing load.
+"""
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from random import Random
-from typing import Any
 
-from mathse.report.summary import Scored
-from mathse.store import Artifact
-from mathse.types import Judged, read_jsonl, steps_of
-
-PER_GROUP = 8
+from mathse.answers import extract
+from mathse.feedback.answer import matches
+from mathse.report.examples import Group
+from mathse.report.files import data_uri, shown, write_text
+from mathse.types import Solution
 
 
-@dataclass(frozen=True)
-class Group:
-    """Examples under one heading."""
-
-    title: str
-    text: str
-    rows: list[Judged]
-
-
-def groups(
-    rounds: Sequence[Artifact],
-    artifacts: Sequence[Artifact],
-    recipes: Mapping[str, Mapping[str, Any]],
-    scores: Sequence[Scored],
-) -> list[Group]:
-    """Accepted and rejected solutions of each round, repairs of stage 3, and answers to test problems by the last model."""
-    found = []
-    for k, artifact in enumerate(rounds, start=1):
-        rows = read_jsonl(Judged, artifact.path / "judged.jsonl")
-        for status, what in (("correct", "accepted"), ("wrong", "rejected"), ("unreadable", "unreadable")):
-            picked = _pick([row for row in rows if row.verdict.status == status])
-            found.append(Group(f"Round {k}: {what}", f"Solutions by M_{k - 1}, judged.", picked))
-    for artifact in artifacts:
-        source = recipes[artifact.name]["inputs"].get("solutions") or {}
-        if artifact.step == "judge" and str(source.get("artifact")).startswith("reflect-"):
-            rows = read_jsonl(Judged, artifact.path / "judged.jsonl")
-            found.append(Group("Reflection", "The teacher's repairs of rejected solutions, judged again.", _pick(rows)))
-    if scores:
-        last = scores[-1]
-        found.append(Group("Test", f"{last.model.name} on test problems it never saw.", _pick(last.rows)))
-    return [group for group in found if group.rows]
-
-
-def _pick(rows: Sequence[Judged]) -> list[Judged]:
-    return Random(0).sample(list(rows), min(PER_GROUP, len(rows)))
-
-
-def _picture(path: str) -> str:
-    return "data:image/png;base64," + base64.b64encode(Path(path).read_bytes()).decode()
-
-
-def write_page(
-    path: Path,
-    title: str,
-    rounds: Sequence[Artifact],
-    artifacts: Sequence[Artifact],
-    recipes: Mapping[str, Mapping[str, Any]],
-    scores: Sequence[Scored],
-) -> None:
-    """Write the page. What models wrote is escaped, all of it."""
+def write_page(path: Path, title: str, about: str, groups: Sequence[Group]) -> None:
+    """Write the page."""
     from jinja2 import Environment
 
-    from mathse.report import write_text
-
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"picture": _picture, "steps": steps_of, "answer_line": _answer_line}
-    page = environment.from_string(PAGE).render(title=title, groups=groups(rounds, artifacts, recipes, scores))
-    write_text(path, page)
+    environment.filters |= {"picture": data_uri, "laid_out": laid_out, "shown": shown, "answer": _answer, "by": _by}
+    environment.tests |= {"matching": matches}
+    page = environment.from_string(PAGE).render(title=title, about=about, groups=groups)
+    write_text(path, shown_whole(page))
 
 
-def _answer_line(text: str) -> str:
-    """The last line of a solution, where the answer stands."""
-    lines = [line for line in text.strip().split("\n") if line]
-    return lines[-1] if lines and not lines[-1].startswith("Step ") else ""
+def shown_whole(page: str) -> str:
+    """The page without half characters: ids and questions come from data files, which may hold anything."""
+    return page.encode("utf-8", "replace").decode()
+
+
+def laid_out(text: str) -> list[tuple[str, int | None]]:
+    """The parts of a solution, none left out, each with its number where it is a step as `steps_of` counts them.
+
+    >>> laid_out("Step 1: The width is 7.\\nThe answer to this problem is 28.")
+    [('Step 1: The width is 7.', 1), ('The answer to this problem is 28.', None)]
+    """
+    ending = re.search(r"(?im)^\s*the answer to this problem is\b", text)
+    body, rest = (text[: ending.start()], text[ending.start() :]) if ending else (text, "")
+    headers = list(re.finditer(r"(?m)^\s*Step\s+\d+\s*[:.]\s*", body))
+    parts: list[tuple[str, bool]] = []
+    if headers:
+        parts.append((body[: headers[0].start()], False))
+        ends = [*(header.start() for header in headers[1:]), len(body)]
+        for header, end in zip(headers, ends, strict=True):
+            parts.append((body[header.start() : end], bool(body[header.end() : end].strip())))
+    else:
+        parts += [(line, True) for line in body.split("\n")]
+    parts.append((rest, False))
+    number = 0
+    found: list[tuple[str, int | None]] = []
+    for part, is_step in parts:
+        if part.strip():
+            number += is_step
+            found.append((part.strip(), number if is_step else None))
+    return found
+
+
+def _answer(solution: Solution) -> str:
+    """The answer that a solution ends in."""
+    return extract(solution.text, solution.problem.choices) or "none"
+
+
+def _by(name: str) -> str:
+    return (
+        "the ORM"
+        if name.startswith("train_orm-")
+        else {"answer": "answer match", "none": "no feedback"}.get(name, name)
+    )
 
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{{ title }}: examples</title>
 <style>
-:root { color-scheme: light dark; --line: #d5d9de; --soft: #f5f7f9; --good: #1f7a3d; --bad: #b3261e; --dim: #5c6670; }
-@media (prefers-color-scheme: dark) { :root { --line: #3a4148; --soft: #1f2429; --good: #6fce8f; --bad: #ff8a80; --dim: #9aa5af; } }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 1180px; padding: 1rem; }
-h1 { font-size: 1.25rem; } h2 { font-size: 1.05rem; margin: 2rem 0 .2rem; } p.about { color: var(--dim); margin: 0 0 .7rem; }
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(270px, 1fr)); gap: .8rem; }
-article { border: 1px solid var(--line); border-radius: 8px; padding: .8rem; overflow-wrap: anywhere; }
-.pictures { display: flex; gap: 4px; margin-bottom: .5rem; }
-img { image-rendering: pixelated; border: 1px solid var(--line); border-radius: 4px; width: 168px; height: auto; }
-.pictures img:not(:only-child) { width: 80px; }
-.question { font-weight: 600; margin: 0 0 .4rem; } ol { margin: 0; padding-left: 1.3rem; }
-li.wrong { background: color-mix(in srgb, var(--bad) 14%, transparent); border-radius: 4px; }
-.answer { margin: .3rem 0; } .verdict { background: var(--soft); border-radius: 6px; padding: .4rem .6rem; margin-top: .5rem; }
-.correct { color: var(--good); font-weight: 600; } .wrong-word { color: var(--bad); font-weight: 600; }
-.dim { color: var(--dim); font-size: .85rem; }
+:root { color-scheme: light dark; --page: #f4f5f7; --card: #fff; --line: #d9dde2; --soft: #f4f6f8;
+  --text: #1c2126; --dim: #5c6670;
+  --good: #17692f; --good-soft: #e0f2e5; --bad: #a81e16; --bad-soft: #fbe4e2; --odd: #7a5200; --odd-soft: #fbefd5; }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #14171a; --card: #1d2125; --line: #353b42; --soft: #262b31; --text: #e4e7ea; --dim: #9ca7b1;
+  --good: #7fd89b; --good-soft: #1d3526; --bad: #ff9c93; --bad-soft: #43211f; --odd: #f0c674; --odd-soft: #3b3017; } }
+* { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
+  margin: 0 auto; max-width: 1240px; padding: 1rem; }
+h1 { font-size: 1.3rem; margin: .3rem 0; overflow-wrap: anywhere; } h2 { font-size: 1.1rem; margin: 2rem 0 .1rem; }
+.about { color: var(--dim); margin: 0 0 .8rem; }
+.cards { display: grid; gap: .9rem; align-items: start;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 280px), 1fr)); }
+article { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .9rem;
+  overflow-wrap: anywhere; }
+article > * { unicode-bidi: isolate; }
+.head { display: flex; justify-content: space-between; gap: .5rem; margin-bottom: .6rem; }
+.head, .check { font-size: .85rem; color: var(--dim); }
+.pictures { display: flex; flex-wrap: wrap; gap: 6px; margin-bottom: .6rem; }
+img { border: 1px solid var(--line); border-radius: 6px; width: 180px; max-width: 100%; height: auto;
+  background: #fff; }
+.question { font-weight: 600; margin: 0 0 .5rem; white-space: pre-wrap; }
+.choices { margin: -.3rem 0 .5rem; padding-left: 1.6rem; }
+.part { margin: 0; white-space: pre-wrap; }
+mark { display: block; background: var(--bad-soft); color: inherit; border-left: 3px solid var(--bad);
+  padding: 0 .5rem; }
+mark::after { content: " ← first wrong step"; color: var(--bad); font-size: .82rem; font-weight: 600; }
+p.check { margin: .5rem 0 0; } .good { color: var(--good); } .poor { color: var(--bad); }
+.verdict { background: var(--soft); border-radius: 6px; padding: .5rem .6rem; margin-top: .6rem; font-size: .92rem; }
+.analysis { margin: .3rem 0 0; white-space: pre-wrap; } h3 { font-size: .92rem; margin: .9rem 0 .3rem; }
+.badge { border-radius: 99px; padding: .05rem .55rem; font-weight: 600; font-size: .82rem; white-space: nowrap; }
+.correct { color: var(--good); background: var(--good-soft); }
+.badge.wrong { color: var(--bad); background: var(--bad-soft); }
+.unreadable { color: var(--odd); background: var(--odd-soft); } code { font-size: .82rem; white-space: pre-wrap; }
 </style></head><body>
-<h1>{{ title }}</h1>
+{% macro solution(row) %}
+{% set verdict = row.verdict %}
+{% for part, number in row.solution.text | shown | laid_out %}
+{% set marked = verdict.status == "wrong" and number and number == verdict.error_step %}
+<p class="part" dir="auto">{% if marked %}<mark class="wrong">{{ part }}</mark>{% else %}{{ part }}{% endif %}</p>
+{% else %}<p class="check">(no text)</p>{% endfor %}
+<p class="check">answer {{ row.solution | answer | shown }}, reference {{ row.solution.problem.answer }}:
+{% if row.solution is matching %}<span class="good">they match</span>
+{% else %}<span class="poor">they differ</span>{% endif %}</p>
+<div class="verdict"><span class="badge {{ verdict.status }}">{{ verdict.status }}</span>
+<span class="check">verdict by {{ verdict.by | by }}
+{%- if verdict.error_step %}, first wrong step: {{ verdict.error_step }}{% endif %}
+{% if verdict.score is not none %}, P(correct) {{ "%.2f" | format(verdict.score) }}{% endif %}</span>
+{% if verdict.analysis %}<p class="analysis" dir="auto">{{ verdict.analysis | shown }}</p>{% endif %}
+{% if verdict.status == "unreadable" %}
+<p class="analysis"><code>{{ verdict.raw | shown or "(no words, or too many)" }}</code></p>{% endif %}
+</div>
+{% endmacro %}
+<h1>{{ title }}</h1><p class="about">{{ about }}</p>
 {% for group in groups %}
 <section><h2>{{ group.title }}</h2><p class="about">{{ group.text }}</p><div class="cards">
-{% for row in group.rows %}
-{% set problem = row.solution.problem %}{% set verdict = row.verdict %}
+{% for example in group.examples %}
+{% set problem = example.judged.solution.problem %}
 <article>
-<div class="pictures">{% for image in problem.images %}
-<img src="{{ image | picture }}" alt="Picture of a {{ problem.source }} problem">{% endfor %}</div>
-<p class="question">{{ problem.question }}</p>
-<ol>{% for step in row.solution.text | steps %}
-<li{% if verdict.status == "wrong" and verdict.error_step == loop.index %} class="wrong"{% endif %}>{{ step }}</li>{% endfor %}</ol>
-<p class="answer">{{ row.solution.text | answer_line }}</p>
-<p class="dim">reference: {{ problem.answer }} · {{ row.solution.author }}</p>
-<div class="verdict"><span class="{{ "correct" if verdict.status == "correct" else "wrong-word" }}">{{ verdict.status }}</span>
-{% if verdict.error_step %} · step {{ verdict.error_step }}{% endif %}{% if verdict.analysis %}: {{ verdict.analysis }}{% endif %}
-{% if verdict.status == "unreadable" %}<br><code>{{ verdict.raw }}</code>{% endif %}
-<br><span class="dim">judged by {{ verdict.by }}</span></div>
+<div class="head">
+<span>{{ problem.source or "problem" }}{% if problem.level %}, level {{ problem.level }}{% endif %}</span>
+<span>{{ example.judged.solution.author }}</span></div>
+<div class="pictures">{% for image in problem.images %}{% set uri = image | picture %}
+{% if uri %}<img src="{{ uri }}" alt="Picture {{ loop.index }} of problem {{ problem.id }} ({{ problem.source }})">
+{% else %}<span class="check">(picture {{ loop.index }} cannot be read)</span>{% endif %}
+{% endfor %}</div>
+<p class="question" dir="auto">{{ problem.question | shown }}</p>
+{% if problem.choices %}
+<ol class="choices" type="A">{% for choice in problem.choices %}<li>{{ choice }}</li>{% endfor %}</ol>
+{% endif %}
+{{ solution(example.judged) }}
+{% if example.repair %}<h3>Repair by the teacher</h3>{{ solution(example.repair) }}{% endif %}
 </article>
 {% endfor %}
 </div></section>
+{% else %}<p>There is nothing to show.</p>
 {% endfor %}
 </body></html>
 """

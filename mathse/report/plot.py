@@ -20,15 +20,17 @@ def accuracy_plot(path: Path, summary: Mapping[str, Any]) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     places = range(len(models))
-    axes.errorbar(places, percent, yerr=[below, above], fmt="o-", color="#2a6f97", ecolor="#8fb8d0", capsize=4, lw=1.5)
-    for place, value in zip(places, percent, strict=True):
-        axes.annotate(
-            f"{value:.1f}", (place, value), xytext=(7, 4), textcoords="offset points", fontsize=9, color="#1b4965"
-        )
+    axes.plot(places, percent, color="#c3d6e2", lw=1.2, zorder=1)
+    axes.errorbar(places, percent, yerr=[below, above], fmt="o", color="#1b4965", ecolor="#6fa3bf", capsize=4, lw=1.5)
+    for place, value, reach in zip(places, percent, above, strict=True):  # above the bar, where no line crosses it
+        above_bar: dict[str, Any] = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center"}
+        axes.annotate(f"{value:.1f}", (place, value + reach), fontsize=10, weight="bold", color="#1b4965", **above_bar)
     names = {"base": "base", "M_0": "M_0\ndistilled", "M_final": "M_final\nreflected"}
     axes.set_xticks(list(places), [names.get(model["name"], f"{model['name']}\nevolved") for model in models])
     axes.set_xlim(-0.4, len(models) - 0.4)
-    axes.set_ylim(0, min(100.0, 1.15 * max(100 * model["ci95"][1] for model in models) + 3))
+    top = 1.12 * max(100 * model["ci95"][1] for model in models) + 2
+    axes.set_ylim(0, top)
+    axes.set_yticks([tick for tick in axes.get_yticks() if tick <= min(top, 100)])
     axes.set_ylabel("correct answers, %")
     axes.set_title(f"Accuracy on {models[0]['n']} test problems, 95% intervals", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)

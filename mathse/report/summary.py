@@ -29,14 +29,9 @@ class Scored:
     def right(self) -> list[bool]:
         return [row.verdict.status == "correct" for row in self.rows]
 
-
-def round_of(recipe: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Any]]) -> int | None:
-    """The number of the round whose verdicts this step is, None for any other step: a judge on what M_{k-1} wrote."""
-    if not recipe["step"].endswith(".judge"):
-        return None
-    source = recipes.get(recipe["inputs"]["solutions"]["artifact"], {})
-    author = re.fullmatch(r"M_(\d+)", source.get("inputs", {}).get("model", {}).get("name", ""))
-    return int(author[1]) + 1 if author else None
+    @property
+    def by_problem(self) -> dict[tuple[str, int], bool]:
+        return {(row.solution.problem.id, row.solution.index): row.verdict.status == "correct" for row in self.rows}
 
 
 def summarise(
@@ -52,15 +47,18 @@ def summarise(
                 "benchmark": benchmark,
                 "n": n,
                 "correct": correct,
-                "accuracy": correct / n,
+                "accuracy": correct / max(1, n),
                 "ci95": list(wilson(correct, n)),
             }
         )
-    keys = ("generated", "accepted", "rejected", "unreadable", "accept_precision", "accept_recall")
+    counts, shares = ("generated", "accepted", "rejected", "unreadable"), ("accept_precision", "accept_recall")
     return {
         "models": models,
         "comparisons": comparisons(scores),
-        "rounds": [{"round": k, **{key: _tidy(r.metrics[key]) for key in keys}} for k, r in enumerate(rounds, start=1)],
+        "rounds": [
+            {"round": k} | {key: int(r.metrics[key]) for key in counts} | {key: r.metrics[key] for key in shares}
+            for k, r in enumerate(rounds, start=1)
+        ],
         "orm": dict(orm),
     }
 
@@ -78,10 +76,17 @@ def comparisons(scores: Sequence[Scored]) -> list[dict[str, Any]]:
             "a": a.model.name,
             "b": b.model.name,
             "difference": b.artifact.metrics["accuracy"] - a.artifact.metrics["accuracy"],
-            "p_mcnemar": mcnemar(a.right, b.right),
+            "p_mcnemar": paired_p(a, b),
         }
         for a, b in pairs
     ]
+
+
+def paired_p(a: Scored, b: Scored) -> float:
+    """McNemar's p of two models on the problems that both answered."""
+    before, after = a.by_problem, b.by_problem
+    both = [key for key in before if key in after]
+    return mcnemar([before[key] for key in both], [after[key] for key in both])
 
 
 def by_part(scored: Scored, part: str) -> dict[str, tuple[int, int]]:
@@ -92,7 +97,3 @@ def by_part(scored: Scored, part: str) -> dict[str, tuple[int, int]]:
         entry[0] += right
         entry[1] += 1
     return {name: (correct, n) for name, (correct, n) in sorted(counts.items())}
-
-
-def _tidy(value: float) -> float:
-    return int(value) if float(value).is_integer() and value > 1 else value

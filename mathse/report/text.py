@@ -2,47 +2,44 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathse.report.files import write_text
+from mathse.report.plot import accuracy_plot
 from mathse.report.summary import Scored, by_part
 from mathse.store import Artifact
 
 
-def line(
-    number: int,
-    artifact: Artifact,
-    recipe: Mapping[str, Any],
-    recipes: Mapping[str, Mapping[str, Any]],
-    *,
-    cached: bool,
-    seconds: float,
-) -> str:
+def line(number: int, artifact: Artifact, role: str, *, cached: bool, seconds: float) -> str:
     """One step in one line: what it was, what came of it, and whether it was found or how long it took."""
     took = "found" if cached else f"{seconds:.1f} s"
-    return f"{number:>3}  {artifact.step:<10} {_words(artifact, recipe, recipes):<78} {took:>8}"
+    return f"{number:>3}  {artifact.step:<10} {_words(artifact, role):<78} {took:>8}"
 
 
-def _words(artifact: Artifact, recipe: Mapping[str, Any], recipes: Mapping[str, Mapping[str, Any]]) -> str:
+def _words(artifact: Artifact, role: str) -> str:
     m = artifact.metrics
-    model = recipe["inputs"].get("model") or {}
     match artifact.step:
         case "load" | "draw" | "remaining":
-            return f"{m['problems']:.0f} problems"
-        case "distill" | "reflect":
+            what = {"test": "test problems", "seed": "seed problems", "orm": "problems kept for the ORM"}
+            return f"{m['problems']:.0f} {what.get(role, 'problems')}{' remain' * (artifact.step == 'remaining')}"
+        case "distill":
             return f"{m['solutions']:.0f} solutions by the teacher"
+        case "reflect":
+            return f"{m['solutions']:.0f} repairs by the teacher"
         case "generate":
-            return f"{m['solutions']:.0f} solutions by {model['name']}"
+            return f"{m['solutions']:.0f} solutions by {_the(role)}"
         case "judge":
-            author = recipes.get(recipe["inputs"]["solutions"]["artifact"], {})
-            who = (author.get("inputs", {}).get("model") or {}).get("name", "the teacher")
             unreadable = f", {m['unreadable']:.0f} unreadable" if m["unreadable"] else ""
             quality = f"precision {m['accept_precision']:.2f}, recall {m['accept_recall']:.2f}"
-            return f"{m['accepted']:.0f} of {m['generated']:.0f} by {who} accepted{unreadable}; {quality}"
+            return f"{role}: {m['accepted']:.0f} of {m['generated']:.0f} accepted{unreadable}; {quality}"
         case "sft" | "train_orm":
             held_out = f", held-out loss {m['validation_loss']:.3f}" if "validation_loss" in m else ""
-            return f"{m['rows']:.0f} rows, {m['steps']:.0f} steps, loss {m['loss']:.3f}{held_out}"
+            who = "" if role == "orm" else f"{role}: "
+            return f"{who}{m['rows']:.0f} rows, {m['steps']:.0f} steps, loss {m['loss']:.3f}{held_out}"
         case "annotate":
             return (
                 f"{m['wrong']:.0f} wrong solutions annotated, {m['right']:.0f} right ones, {m['dropped']:.0f} dropped"
@@ -55,8 +52,12 @@ def _words(artifact: Artifact, recipe: Mapping[str, Any], recipes: Mapping[str, 
         case "diagnose":
             return f"{m['diagnosed']:.0f} of {m['rejected']:.0f} rejected solutions go to reflection"
         case "evaluate":
-            return f"{model['name']}: {100 * m['accuracy']:.1f} % of {m['n']:.0f}"
+            return f"{role}: {100 * m['accuracy']:.1f} % of {m['n']:.0f}"
     return ", ".join(f"{key} {value:g}" for key, value in m.items())
+
+
+def _the(role: str) -> str:
+    return f"the {role}" if role in ("student", "teacher") else role
 
 
 def results(summary: Mapping[str, Any]) -> list[list[str]]:
@@ -106,9 +107,9 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
-def closing(summary: Mapping[str, Any], folder: Path, store: str) -> str:
-    """What is printed at the end."""
-    parts = ["", aligned(results(summary))]
+def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) -> str:
+    """What is printed at the end; `tracked` says where W&B's run is, or nothing."""
+    parts = ["", aligned(results(summary)), *further(summary)]
     if summary["rounds"]:
         parts += ["", aligned(round_table(summary))]
     if summary["orm"]:
@@ -116,36 +117,53 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str) -> str:
     computed = [step for step in summary["steps"] if not step["cached"]]
     parts += [
         "",
-        f"{summary['seconds']:.0f} s, {summary['peak_rss_mb']} MB; {len(computed)} of {len(summary['steps'])} steps computed",
+        f"{summary['seconds']:.0f} s, {summary['peak_rss_mb']} MB; "
+        f"{len(computed)} of {len(summary['steps'])} steps computed",
         f"report:    {folder / 'report.md'}",
         f"examples:  {folder / 'examples.html'}",
         f"artifacts: {store}/",
-        f"next: {next_thing(summary)}",
+        *([f"W&B:       {tracked}"] if tracked else []),
+        f"next: {next_thing(summary, sys.argv)}",
     ]
     return "\n".join(parts)
 
 
-def next_thing(summary: Mapping[str, Any]) -> str:
-    """A command that builds on this run."""
-    if summary["stage"] == "sft":
-        return "python train.py stage=evolve"
-    if summary["stage"] == "evolve":
-        return "python train.py stage=reflect"
-    return f"python train.py K={summary['K'] + 1}"
+def further(summary: Mapping[str, Any]) -> list[str]:
+    """The comparisons of models that do not follow each other, a line each."""
+    rest = summary["comparisons"][max(0, len(summary["models"]) - 1) :]
+    return [f"{c['a']} to {c['b']}: {100 * c['difference']:+.1f} points, p {c['p_mcnemar']:.2g}" for c in rest]
+
+
+def next_thing(summary: Mapping[str, Any], argv: Sequence[str] = ()) -> str:
+    """A command that builds on this run, with the overrides that `argv` gave it."""
+    more = {"sft": "stage=evolve", "evolve": "stage=reflect"}.get(summary["stage"], f"K={summary['K'] + 1}")
+    dropped = ("K", "reflection", "stage") if more.startswith("stage=") else ("K",)
+    # Flags (-m) and the lists of a sweep are about several runs; this is about one.
+    given = argv[1:] if argv and Path(argv[0]).name == "train.py" else []
+    kept = [
+        word
+        for word in given
+        if "=" in word and not word.startswith("-") and word.partition("=")[0] not in dropped and not _sweeps(word)
+    ]
+    return shlex.join(["python", "train.py", *kept, more])
+
+
+def _sweeps(override: str) -> bool:
+    value = override.partition("=")[2]
+    return ("," in value and value[0] not in "[{'\"") or value.startswith(("range(", "choice(", "glob("))
 
 
 def write_markdown(folder: Path, summary: Mapping[str, Any], scores: Sequence[Scored]) -> None:
     """report.md with its plot, accuracy.png."""
-    from mathse.report import write_text
-    from mathse.report.plot import accuracy_plot
-
     accuracy_plot(folder / "accuracy.png", summary)
     first = summary["models"][0]
     parts = [
         f"# {folder.name}",
         f"`{summary['command']}` · {summary['seconds']:.0f} s · {summary['peak_rss_mb']} MB",
-        f"Accuracy on {first['n']} test problems ({first['benchmark']}), greedy; change and exact McNemar p against the model above.",
+        f"Accuracy on {first['n']} test problems ({first['benchmark']}); "
+        "change in points and exact McNemar p against the model above.",
         markdown(results(summary)),
+        *further(summary),
         "![Accuracy by stage](accuracy.png)",
     ]
     if summary["rounds"]:
@@ -159,11 +177,12 @@ def write_markdown(folder: Path, summary: Mapping[str, Any], scores: Sequence[Sc
     for title, part in (("By family of problems", "source"), ("By level of difficulty", "level")):
         tables = [by_part(scored, part) for scored in scores]
         head = [part, "n", *(scored.model.name for scored in scores)]
-        body = [
-            [name, str(n), *(f"{100 * table[name][0] / table[name][1]:.0f}" for table in tables)]
-            for name, (_, n) in tables[0].items()
-        ]
+        body = [[name, str(n), *(_percent(table.get(name)) for table in tables)] for name, (_, n) in tables[0].items()]
         parts += [f"## {title}", markdown([head, *body])]
     steps = [[s["name"], "found" if s["cached"] else f"{s['seconds']:.1f} s"] for s in summary["steps"]]
     parts += ["## Steps", markdown([["artifact", "time"], *steps])]
     write_text(folder / "report.md", "\n\n".join(parts) + "\n")
+
+
+def _percent(counted: tuple[int, int] | None) -> str:
+    return f"{100 * counted[0] / counted[1]:.0f}" if counted else ""

@@ -1,7 +1,9 @@
-"""W&B: one run a job, offline unless logged in, each stage's curves on its own step axis, logged whether a step was found or computed."""
+"""W&B: one run a job, offline unless logged in; each stage's curves on a step axis of their own, found or computed."""
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import logging
 import netrc
@@ -9,26 +11,43 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from mathse.report.summary import Scored
+from mathse.report.examples import Example, Group
+from mathse.report.files import shown
+from mathse.report.roles import round_of
 from mathse.store import Artifact, canonical
-from mathse.types import Judged, Model, read_jsonl
 
 if TYPE_CHECKING:
     from mathse.config import Experiment
 
 SAMPLES = 30
+POINTS = 1000  # of a curve; longer ones are thinned
+START_TIMEOUT = 30.0  # seconds to reach the server, where one is logged in
+COLUMNS = (
+    "where",
+    "picture",
+    "question",
+    "reference",
+    "author",
+    "solution",
+    "status",
+    "wrong step",
+    "analysis",
+    "repair",
+)
 
 
 def mode() -> str:
-    """`WANDB_MODE` if it is set; otherwise online where one is logged in, and offline elsewhere. Nobody is ever asked."""
+    """`WANDB_MODE` if it is set; otherwise online where one is logged in, offline elsewhere. Nobody is ever asked."""
     chosen = os.environ.get("WANDB_MODE")
     if chosen:
         return chosen
     if os.environ.get("WANDB_API_KEY"):
         return "online"
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
     try:
-        logged_in = netrc.netrc().authenticators("api.wandb.ai") is not None
+        logged_in = netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
     except (OSError, netrc.NetrcParseError):
         logged_in = False
     return "online" if logged_in else "offline"
@@ -36,31 +55,37 @@ def mode() -> str:
 
 def start(exp: Experiment, name: str) -> Tracker | None:
     """A W&B run, or None, with a line that says why, where it cannot start."""
+    folder = Path(exp.store).resolve() / "wandb"
     os.environ.setdefault("WANDB_SILENT", "true")
+    for kind in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ARTIFACT_DIR"):  # it would write to the home directory
+        os.environ.setdefault(kind, str(folder))
     logging.getLogger("wandb").setLevel(logging.ERROR)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         import wandb
 
-        Path(exp.store).mkdir(parents=True, exist_ok=True)
         run = wandb.init(
             project="mathse",
             name=name,
-            group=f"{exp.stage}-{exp.scale}",
-            tags=[exp.scale, exp.stage, exp.backbone.family],
+            # The seeds of one setting; a job that goes on is a new run in its group: offline runs cannot be resumed.
+            group=f"{exp.scale}-{exp.backbone.family}-{exp.stage}-K{exp.K}",
+            tags=[exp.scale, exp.backbone.family, exp.stage],
             config=flat(canonical(exp)),
-            dir=exp.store,
-            mode=mode(),  # type: ignore[arg-type]
+            dir=str(folder.parent),
+            mode=mode(),  # type: ignore[arg-type]  # WANDB_MODE may hold anything; W&B says what it may be
             settings=wandb.Settings(
                 silent=True,
                 console="off",
+                save_code=False,
                 disable_git=True,
                 disable_code=True,
+                init_timeout=START_TIMEOUT,
                 x_disable_stats=True,
                 x_disable_meta=True,
             ),
         )
     except Exception as error:  # whatever W&B has, it is no reason to lose the run
-        print(f"W&B does not start, going on without: {error}", flush=True)
+        print(f"W&B does not start, going on without: {' '.join(str(error).split())[:200]}", flush=True)
         return None
     return Tracker(wandb, run)
 
@@ -79,54 +104,87 @@ class Tracker:
 
     def __init__(self, module: Any, run: Any) -> None:
         self.wandb, self.run = module, run
-        self.run.define_metric("round/*", step_metric="round/k")
-        self.run.define_metric("model/*", step_metric="model/index")
+        for axis, metrics in (("round", "rounds/*"), ("model", "models/*")):
+            run.define_metric(axis, hidden=True)
+            run.define_metric(metrics, step_metric=axis)
 
-    def step(self, artifact: Artifact, k: int | None) -> None:
-        """Curves of the ORM's training, and the numbers of a round."""
-        if artifact.step == "train_orm":
-            self._curve("orm", artifact)
+    @property
+    def where(self) -> str:
+        """Its address, or how to send it there."""
+        if self.run.offline:
+            folder = Path(self.run.dir).parent
+            return f"wandb sync {folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder}"
+        return self.run.url or ""
+
+    def step(self, artifact: Artifact, role: str) -> None:
+        """The curve of a training, the numbers of a round, the ORM's report card; of found steps too."""
+        if artifact.step in ("sft", "train_orm"):
+            self._curve(role, artifact.path / "curve.jsonl")
+        k = round_of(role)
         if k:
-            self.run.log({"round/k": k, **{f"round/{key}": value for key, value in artifact.metrics.items()}})
+            self.run.log({"round": k, **{f"rounds/{key}": value for key, value in artifact.metrics.items()}})
+        if artifact.step == "test_orm":
+            self.run.summary.update({f"orm/test/{key}": value for key, value in artifact.metrics.items()})
 
-    def score(self, model: Model, artifact: Artifact, index: int) -> None:
-        """A model's accuracy and the curve of its training."""
-        if model.adapter:
-            self._curve(model.name, model.adapter)
+    def score(self, name: str, artifact: Artifact, index: int) -> None:
+        """A model's accuracy."""
         accuracy = artifact.metrics["accuracy"]
-        self.run.log({"model/index": index, "model/accuracy": accuracy})
-        self.run.summary[f"accuracy/{model.name}"] = accuracy
-        self.run.summary["accuracy/last"] = accuracy
+        self.run.log({"model": index, "models/accuracy": accuracy})
+        self.run.summary.update({f"accuracy/{name}": accuracy, "accuracy/last": accuracy})
 
-    def _curve(self, name: str, artifact: Artifact) -> None:
-        self.run.define_metric(f"{name}/*", step_metric=f"{name}/step")
-        with (artifact.path / "curve.jsonl").open(encoding="utf-8") as lines:
-            for point in map(json.loads, lines):
-                self.run.log({f"{name}/{key}": value for key, value in point.items()})
-
-    def finish(self, summary: Mapping[str, Any], rounds: Sequence[Artifact], scores: Sequence[Scored]) -> None:
+    def finish(self, summary: Mapping[str, Any], groups: Sequence[Group]) -> None:
         """A table of solutions with their pictures, and the run's totals."""
-        table = self.wandb.Table(
-            columns=["stage", "picture", "question", "solution", "reference", "status", "step", "analysis"]
-        )
-        pictures: dict[str, Any] = {}
-        judged = [(f"round {k}", read_jsonl(Judged, r.path / "judged.jsonl")) for k, r in enumerate(rounds, start=1)]
-        judged += [("test", scores[-1].rows)] if scores else []
-        for stage, rows in judged:
-            for row in rows[: SAMPLES // len(judged)]:
-                problem, verdict = row.solution.problem, row.verdict
-                path = problem.images[0] if problem.images else None
-                if path and path not in pictures:
-                    pictures[path] = self.wandb.Image(path)
-                shown = pictures.get(path) if path else None
-                said = (verdict.status, verdict.error_step, verdict.analysis)
-                table.add_data(stage, shown, problem.question, row.solution.text, problem.answer, *said)
-        self.run.log({"samples": table})
-        self.run.summary["seconds"] = summary["seconds"]
-        self.run.summary["peak_rss_mb"] = summary["peak_rss_mb"]
-        for key, value in summary["orm"].items():
-            self.run.summary[f"orm/{key}"] = value
+        self.run.log({"samples": self._samples(groups)})
+        self.run.summary.update({key: summary[key] for key in ("seconds", "peak_rss_mb")})
 
     def close(self, *, failed: bool) -> None:
         """End the run, marked as failed where it failed."""
         self.run.finish(exit_code=1 if failed else 0)
+
+    def _curve(self, name: str, path: Path) -> None:
+        self.run.define_metric(f"{name}/step", hidden=True)
+        self.run.define_metric(f"{name}/*", step_metric=f"{name}/step")
+        points = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        every = max(1, len(points) // POINTS)
+        for i, point in enumerate(points):
+            if i % every == 0 or "validation_loss" in point or i == len(points) - 1:
+                self.run.log({f"{name}/{key}": value for key, value in point.items()})
+
+    def _samples(self, groups: Sequence[Group]) -> Any:
+        # A turn of each group, then another: where there are more than fit, every stage is there.
+        turns = itertools.zip_longest(*([(group.title, example) for example in group.examples] for group in groups))
+        chosen = [entry for turn in turns for entry in turn if entry][:SAMPLES]
+        table = self.wandb.Table(columns=list(COLUMNS))
+        pictures: dict[str, Any] = {}
+        for title, example in sorted(chosen, key=lambda entry: [group.title for group in groups].index(entry[0])):
+            table.add_data(title, *self._cells(example, pictures))
+        return table
+
+    def _cells(self, example: Example, pictures: dict[str, Any]) -> tuple[Any, ...]:
+        solution, verdict = example.judged.solution, example.judged.verdict
+        problem = solution.problem
+        return (
+            self._picture(problem.images[0], pictures) if problem.images else None,
+            shown(problem.question),
+            shown(problem.answer),
+            shown(solution.author),
+            shown(solution.text),
+            verdict.status,
+            verdict.error_step,
+            shown(verdict.analysis),
+            shown(example.repair.solution.text) if example.repair else "",
+        )
+
+    def _picture(self, path: str, pictures: dict[str, Any]) -> Any:
+        """The picture for W&B, each content once; None where it cannot be read."""
+        from PIL import Image
+
+        try:
+            digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+            if digest not in pictures:
+                with Image.open(path) as picture:
+                    picture.load()
+                    pictures[digest] = self.wandb.Image(picture)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return None
+        return pictures[digest]

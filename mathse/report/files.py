@@ -1,0 +1,42 @@
+"""Files written whole or not at all, and pictures and texts of others, which are trusted with nothing."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+LONGEST_TEXT = 4000  # characters of a model's text that are shown
+LARGEST_PICTURE = 640  # pixels
+KINDS = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write the file whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def shown(text: str) -> str:
+    """A model's text as it can be shown: half characters, which no file takes, replaced; cut where it does not end."""
+    whole = text.encode("utf-8", "replace").decode()
+    return whole if len(whole) <= LONGEST_TEXT else f"{whole[:LONGEST_TEXT]} … ({len(whole)} characters)"
+
+
+def data_uri(path: str) -> str | None:
+    """The picture as a data URI, made smaller where it is large; None where there is no picture that can be read."""
+    from PIL import Image
+
+    try:
+        content = Path(path).read_bytes()
+        with Image.open(io.BytesIO(content)) as picture:
+            kind = KINDS.get(picture.format or "")
+            if kind is None or max(picture.size) > LARGEST_PICTURE:
+                picture.thumbnail((LARGEST_PICTURE, LARGEST_PICTURE))
+                smaller = io.BytesIO()
+                picture.convert("RGB").save(smaller, "PNG")
+                kind, content = "image/png", smaller.getvalue()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
