@@ -10,16 +10,16 @@ import json
 import sys
 from pathlib import Path
 
-from mathse.store import RECIPE, call, find, restore
+from mathse.store import METRICS, RECIPE, RUNTIME, call, find, restore
 
 
 def main() -> None:
     work = Path(sys.argv[1])
     recipe = json.loads((work / RECIPE).read_text(encoding="utf-8"))
     inputs = {name: restore(value, work.parent) for name, value in recipe["inputs"].items()}
-    runtime = restore(json.loads((work / "runtime.json").read_text()), work.parent)
+    runtime = restore(json.loads((work / RUNTIME).read_text()), work.parent)
     metrics = call(find(recipe["step"]), work, inputs, runtime)
-    (work / "metrics.json").write_text(json.dumps(metrics))
+    (work / METRICS).write_text(json.dumps(metrics))
 
 
 if __name__ == "__main__":

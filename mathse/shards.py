@@ -29,6 +29,7 @@ def in_chunks(
 
     Each finished chunk is one line of a journal, flushed to disk before the next begins. After a kill the journal's whole lines are
     kept, a torn last line is dropped, and work goes on behind them with the same chunks: same batches, same numbers.
+    The store takes the journal away when the step's record is written.
     """
     journal = out / f".{file}.journal"
     rows, done = _replay(journal, kind)
@@ -44,7 +45,6 @@ def in_chunks(
             rows += new
             shown.advance(count)
     write_jsonl(out / file, rows)
-    journal.unlink()
     return rows
 
 

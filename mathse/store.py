@@ -3,8 +3,9 @@
 - A recipe is the step's name and version, its settings, and the names of the artifacts it reads: a Merkle chain of JSON
   that people can read (`record.json`). Everything the caller gives a step is identity.
 - What the store itself hands to a step (where to write, `runtime`: device, batch size) never is.
-- A step works in `<name>.partial`, which survives a kill so that long steps go on inside it; the record is written last,
-  then the directory is renamed. A lock lets two processes that want one recipe compute it once.
+- A step works in `<name>.partial`, which survives a kill so that long steps go on inside it. Files whose name begins with
+  a dot are its scratch; they go once the record is written, which comes last; then the directory is renamed.
+- A lock lets two processes that want one recipe compute it once.
 - What has no stable identity (a function, a tensor, a path) cannot be part of a recipe.
 """
 
@@ -31,7 +32,7 @@ from filelock import FileLock, Timeout
 from mathse.settings import settings
 
 RECORD = "record.json"
-RECIPE = "recipe.json"
+RECIPE, RUNTIME, METRICS = ".recipe.json", ".runtime.json", ".metrics.json"  # in the work directory only
 
 
 @settings
@@ -190,6 +191,9 @@ class Store:
         self, step: Callable[..., Mapping[str, float]], recipe: dict[str, Any], inputs: Mapping[str, Any], final: Path
     ) -> None:
         work = final.with_name(final.name + ".partial")
+        if (work / RECORD).exists():  # killed between the record and the renaming
+            _settle(work, final)
+            return
         work.mkdir(exist_ok=True)
         _write_json(work / RECIPE, recipe)
         begun = time.time()
@@ -197,7 +201,7 @@ class Store:
             metrics = self._in_own_process(work)
         else:
             metrics = call(step, work, inputs, self.runtime)
-        files = sorted(path for path in work.rglob("*") if path.is_file() and path.name not in (RECIPE, RECORD))
+        files = sorted(path for path in work.rglob("*") if path.is_file() and not path.name.startswith("."))
         record = {
             **recipe,
             "metrics": dict(metrics),
@@ -207,19 +211,16 @@ class Store:
             **provenance(),
         }
         _write_json(work / RECORD, record)
-        (work / RECIPE).unlink()
-        work.rename(final)
+        _settle(work, final)
 
     def _in_own_process(self, work: Path) -> dict[str, float]:
-        _write_json(work / "runtime.json", canonical(self.runtime))
+        _write_json(work / RUNTIME, canonical(self.runtime))
         done = subprocess.run([sys.executable, "-m", "mathse.run_step", str(work)])
         if done.returncode:
             raise RuntimeError(
                 f"{work.name.removesuffix('.partial')} failed with exit status {done.returncode}; see above"
             )
-        metrics: dict[str, float] = json.loads((work / "metrics.json").read_text())
-        for name in ("runtime.json", "metrics.json"):
-            (work / name).unlink()
+        metrics: dict[str, float] = json.loads((work / METRICS).read_text())
         return metrics
 
     def explanation(self, recipe: Mapping[str, Any]) -> str:
@@ -240,6 +241,13 @@ class Store:
             return f"{name_of(recipe)}: no such step is stored yet"
         lines = [f"  {key}: {old!r} -> {new!r}" for key, (old, new) in sorted(nearest[2].items())]
         return "\n".join([f"{name_of(recipe)}: differs from {nearest[1]} in", *lines])
+
+
+def _settle(work: Path, final: Path) -> None:
+    for scratch in work.rglob(".*"):
+        if scratch.is_file():
+            scratch.unlink()
+    work.rename(final)
 
 
 def call(

@@ -29,7 +29,7 @@ from mathse.fit import Fit, plan
 from mathse.progress import Progress, progress
 from mathse.store import Runtime
 
-STATE = "training.safetensors"
+STATE = ".training.safetensors"  # scratch, until the step's record is written
 
 
 class Micro(Dataset[tuple[list[Row], int]]):
@@ -242,7 +242,6 @@ def fit(
     (out / "adapter" / "README.md").unlink(missing_ok=True)
     with (out / "curve.jsonl").open("w", encoding="utf-8") as curve:
         curve.writelines(json.dumps(point) + "\n" for point in module.curve)
-    (out / STATE).unlink(missing_ok=True)
     losses = [point["loss"] for point in module.curve if "loss" in point]
     tail = losses[-max(1, len(losses) // 10) :]
     metrics = {"rows": len(rows), "steps": steps, "loss": sum(tail) / len(tail)}

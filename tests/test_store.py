@@ -113,6 +113,26 @@ def test_a_failed_step_leaves_no_artifact_and_goes_on_in_its_own_work_directory(
     assert (store.run(fails_half_way, lucky=1).path / "whole.txt").read_text() == "done before the failure"
 
 
+def scribbles(out: Path, *, page: int) -> dict[str, float]:
+    (out / ".draft.txt").write_text("scratch")
+    (out / "page.txt").write_text(str(page))
+    return {}
+
+
+def test_scratch_files_are_gone_from_the_artifact_and_its_record(store: Store) -> None:
+    artifact = store.run(scribbles, page=1)
+    assert sorted(path.name for path in artifact.path.iterdir()) == ["page.txt", "record.json"]
+    assert list(json.loads((artifact.path / "record.json").read_text())["files"]) == ["page.txt"]
+
+
+def test_a_step_killed_after_its_record_was_written_is_not_computed_again(store: Store) -> None:
+    artifact = store.run(bake, flour=9, seed=9)
+    artifact.path.rename(artifact.path.with_name(artifact.name + ".partial"))
+    CALLS.clear()
+    assert store.run(bake, flour=9, seed=9) == artifact
+    assert CALLS == []
+
+
 @pytest.mark.parametrize(
     "tamper",
     [
