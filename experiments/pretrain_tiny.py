@@ -5,7 +5,8 @@
 From random weights, in three phases: (1) the tower learns to say, from each picture token, the marks whose centre lies in
 its cell, and which cell it is; (2) the whole model mostly transcribes pictures cell by cell; (3) transcription gives way to
 describing pictures, reading single values, checking statements, and arithmetic in text. Only pictures of the train split
-are drawn, and no question of the figures families and no worked solution is ever shown: stage 1 has that left to teach.
+are drawn. Questions and the phrases of prompts and verdicts are only ever repeated word by word, and no worked solution is
+shown: stage 1 has that left to teach.
 Every 200 steps the state is saved, so a killed run goes on where it was. At the end the weights are written with a card:
 how they were made, how well they read.
 """
@@ -107,8 +108,8 @@ def _equation(left: str, value: int) -> str:
 def lesson(drawn: Drawn, rng: Random, progress: float) -> tuple[Turn, ...]:
     """One picture and two short exercises on it, as the turns of a chat; `progress` goes from 0 to 1 during training."""
     early = progress < 0.25
-    makers = [_describe, _read, _check, _calculate]
-    weights = [3.0, 3.0, 0.5 + 3 * progress, 1.5]
+    makers = [_describe, _read, _check, _calculate, _repeat]
+    weights = [3.0, 3.0, 0.5 + 3 * progress, 1.5, 0.0 if early else 3.0]
     exercises = [rng.choices(makers, weights)[0](drawn, rng)]
     if early or rng.random() < 0.9 - 0.8 * progress:
         # First in the beginning: the text stands at the same distance from the picture each time, which is easier to learn.
@@ -155,6 +156,28 @@ def _calculate(drawn: Drawn, rng: Random) -> tuple[str, str]:
     return f"Calculate {', '.join(left for left, _ in sums)}.", " ".join(_equation(left, value) for left, value in sums)
 
 
+def _repeat(drawn: Drawn, rng: Random) -> tuple[str, str]:
+    """Copying makes the words of questions, prompts and verdicts known: LoRA cannot teach a frozen embedding that no training touched."""
+    where = rng.choice(drawn.program.readings).where
+    number, letter, step = rng.randint(0, 120), rng.choice("ABCD"), rng.randint(1, 7)
+    phrase = rng.choice(
+        (
+            drawn.program.question,
+            drawn.program.question,
+            f"The answer to this problem is {rng.choice((number, number, letter))}.",
+            f"{number} is choice {letter}. Choice {letter} says {number}.",
+            SOLVE.split("\n")[0],
+            JUDGE.split("\n")[0],
+            '{"status": "CORRECT", "error_step": null, "error_analysis": null}',
+            f'{{"status": "WRONG", "error_step": "Step {step}", "error_analysis": "Look at {where} again."}}',
+            f"Step {step}: {equation(rng, wrong=False)}",
+            f"The calculation is wrong: {number} + {step}. The reading is wrong. A step is missing after this one.",
+            "This is not the calculation that is needed. The conclusion is wrong. This step does not read what is needed.",
+        )
+    )
+    return f"Repeat: {phrase}", phrase
+
+
 # ---- tokenizer and models ----
 
 
@@ -166,10 +189,12 @@ def corpus(pool: Sequence[Drawn]) -> list[str]:
 
 
 def make_tokenizer(pool: Sequence[Drawn], folder: Path) -> Any:
-    """A byte-level BPE of 1,024 tokens (any text can be written), digits one by one."""
+    """A byte-level BPE of 1,024 tokens (any text can be written), digits one by one; the one in `folder` if it is there."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
+    if (folder / "tokenizer.json").exists():  # a resumed run: its weights know this one
+        return PreTrainedTokenizerFast.from_pretrained(folder)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -295,7 +320,8 @@ def main() -> None:
     begun = time.time()
     pool = tuple(islice(stream(1000 + args.seed, "train"), args.pool))
     print(f"{len(pool)} pictures of {len(family_names())} families in {time.time() - begun:.0f} s", flush=True)
-    tokenizer = make_tokenizer(pool[:3000], out)
+    tokenizer = make_tokenizer(pool[:3000], work)
+    tokenizer.save_pretrained(out)
     model, loaded = FAMILIES[args.family](tokenizer)
     marks = sorted({mark for drawn in pool for canvas in drawn.canvases for cell in canvas.cells() for mark in cell})
     cells = Cells(192, marks)
@@ -437,7 +463,7 @@ def finish(args: argparse.Namespace, out: Path, model: nn.Module, loaded: Loaded
         "parameters": sum(p.numel() for p in model.parameters()),
         "steps": steps,
         "seconds_of_last_run": round(seconds),
-        "taught": "cells, transcription, description, reading, checking statements, arithmetic; no question, no solution, no test picture",
+        "taught": "cells, transcription, description, reading, checking, arithmetic, repeating; no answer to a question, no solution",
         "reads_test_pictures": reading_accuracy(loaded, args.seed, 100),
         "sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
     }

@@ -57,6 +57,11 @@ def annotate(out: Path, *, judged: Artifact, teacher: Teacher, seed: int) -> dic
     Random(f"{seed}/wrong").shuffle(wrong)
     Random(f"{seed}/right").shuffle(right)
     size = min(len(wrong), len(right))
+    if not size:
+        raise ValueError(
+            f"the ORM's student wrote {len(right)} right and {len(wrong)} wrong solutions, and the ORM needs both to learn from; "
+            "change seed_size, orm_problems or the difficulty of data, or take judge=answer feedback=none"
+        )
 
     def work(some: Sequence[Judged]) -> list[Judged]:
         verdicts = _ask(some, teacher, 0)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from random import Random
 
+from PIL import Image, ImageDraw
+
 from mathse.figures.canvas import COLOURS, Canvas
 from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
@@ -23,17 +25,21 @@ def _pie(canvas: Canvas, hues: list[str], bottom: int) -> None:
     x = rng.randint(radius + 4, 108 - radius)
     y = rng.randint(radius + 3, max(bottom - radius, radius + 3))
     turn = rng.choice((-90.0, 0.0, -90 + 180 / parts))
-    box = (x - radius, y - radius, x + radius, y + radius)
+    # drawn four times as large and shrunk, so that all lines are equally thick
+    large = Image.new("RGB", (canvas.side * 4, canvas.side * 4), canvas.image.getpixel((0, 0)))
+    pen = ImageDraw.Draw(large)
+    box = (4 * (x - radius), 4 * (y - radius), 4 * (x + radius), 4 * (y + radius))
     for i, hue in enumerate(hues):
         start = turn + 360 * i / parts
-        canvas.draw.pieslice(box, start, start + 360 / parts, fill=COLOURS.get(hue, WHITE))
+        pen.pieslice(box, start, start + 360 / parts, fill=COLOURS.get(hue, WHITE))
         middle = math.radians(start + 180 / parts)
         canvas.mark(f"{hue} part", x + 0.65 * radius * math.cos(middle), y + 0.65 * radius * math.sin(middle))
     for i in range(parts):
         angle = math.radians(turn + 360 * i / parts)
-        end = (x + radius * math.cos(angle), y + radius * math.sin(angle))
-        canvas.draw.line(((x, y), end), fill=COLOURS["black"], width=2)
-    canvas.draw.ellipse(box, outline=COLOURS["black"], width=2)
+        end = (4 * x + 4 * (radius - 1) * math.cos(angle), 4 * y + 4 * (radius - 1) * math.sin(angle))
+        pen.line(((4 * x, 4 * y), end), fill=COLOURS["black"], width=7)
+    pen.ellipse(box, outline=COLOURS["black"], width=7)
+    canvas.image.paste(large.resize((canvas.side, canvas.side), Image.Resampling.BOX))
 
 
 def _bar(canvas: Canvas, hues: list[str], bottom: int) -> None:

@@ -27,7 +27,7 @@ class _Grid:
         rng = canvas.rng
         self.canvas, self.tick, self.starts = canvas, tick, starts
         self.pitch = 78 // lines
-        self.left, self.bottom = rng.randint(23, 26), rng.randint(88, 92)
+        self.left, self.bottom = rng.randint(25, 27), rng.randint(88, 92)
         right, top = self.left + self.pitch * lines, self.bottom - self.pitch * lines
         shade = (rng.randint(195, 220),) * 3
         dark = (90, 90, 90)
@@ -39,7 +39,7 @@ class _Grid:
         for i in range(0, lines + 1, every):
             x, y = self.pixel(i, i)
             canvas.text(x, self.bottom + 11, str(self.value(0, i)))
-            canvas.text(self.left - 12, y, str(self.value(1, i)))
+            canvas.text(self.left - 13, y, str(self.value(1, i)))
         self.taken: list[tuple[float, float]] = []
 
     def pixel(self, i: int, j: int) -> tuple[int, int]:
@@ -56,7 +56,7 @@ class _Grid:
         x, y = self.pixel(*place)
         others = [self.pixel(*dot) for dot in dots if dot != place] + self.taken
         corners = [(x + dx, y + dy) for dx in (-10, 10) for dy in (-10, 10)]
-        corners = [(a, b) for a, b in corners if self.left < a < 108 and 6 < b < self.bottom - 4] or corners
+        corners = [(a, b) for a, b in corners if self.left < a < 108 and 8 < b < self.bottom - 8] or corners
         canvas.rng.shuffle(corners)
         corner = max(corners, key=lambda c: min([20.0, *(math.dist(c, other) for other in others)]))
         self.taken.append(corner)

@@ -13,7 +13,7 @@ from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
 
 ASKED = (("missing", "area"), ("missing", "perimeter", "area"), ("missing", "perimeter", "area", "differ"))
-OFFSETS = {"top": (0, -10), "bottom": (0, 11), "left": (-13, 0), "right": (13, 0)}
+OFFSETS = {"top": (0, -10), "bottom": (0, 11), "left": (-15, 0), "right": (15, 0)}
 
 
 class _Ell:
@@ -23,8 +23,8 @@ class _Ell:
         rng = canvas.rng
         self.canvas = canvas
         self.swap, self.flip_x, self.flip_y = (rng.random() < 0.5 for _ in range(3))
-        w, h = rng.randint(58, 64), rng.randint(60, 70)
-        x, y = rng.randint(24, 88 - w), rng.randint(19, 91 - h)
+        w, h = rng.randint(54, 60), rng.randint(60, 70)
+        x, y = rng.randint(26, 86 - w), rng.randint(19, 91 - h)
         self.box = (x, y, w, h)
         self.s, self.t = rng.uniform(0.38, 0.52), rng.uniform(0.45, 0.58)
         self.colour = rng.choice(list(COLOURS))
@@ -79,7 +79,8 @@ def figure(rng: Random, level: int) -> Figure:
     if cut:  # the left label is the height of the narrow part alone
         largest = (6, 9, 12)[level - 1]
         wide = rng.randint(3, largest)
-        values = (rng.randint(2, wide - 1), rng.randint(2, largest), wide, rng.randint(1, largest))
+        narrow = rng.randint(2, wide - 1)
+        values = (narrow, rng.randint(2, min(largest, 60 // narrow)), wide, rng.randint(1, min(largest, 72 // wide)))
         ell.dashed((0, t), (s, t))
     else:
         largest = (15, 30, 60)[level - 1] if asked == "missing" else 30
@@ -131,7 +132,7 @@ def figure(rng: Random, level: int) -> Figure:
     if asked == "area":
         questions = (
             "What is the area of the figure?",
-            "How large is the whole figure?",
+            "How large is the area of the whole figure?",
             "How many unit squares fill the figure?",
         )
         steps.append(Step("area", "add", ("first", "second"), ("{first} + {second} = {area}.",)))

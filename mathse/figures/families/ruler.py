@@ -19,18 +19,19 @@ def figure(rng: Random, level: int) -> Figure:
     """Level 1: one bar; 2: a ruler that starts anywhere, what is left; 3: two bars, ticks that count by more."""
     canvas = Canvas(rng)
     ticks = rng.choice((6, 8))
-    pitch = 94 // ticks
+    pitch = 90 // ticks
     tick = 1 if level < 3 else rng.choice((1, 1, 2, 5))
     start = (rng.choice((0, 0, 1, 2)), rng.randint(0, 20), rng.randint(0, 12))[level - 1] * tick
     count = (1, rng.randint(1, 2), 2)[level - 1]
-    every = 1 if ticks == 6 and start + ticks * tick < 10 else 2
+    top_number = start + ticks * tick
+    every = 1 if ticks == 6 and top_number < 10 else 4 if ticks == 8 and top_number > 10 else 2
 
-    left = (112 - pitch * ticks) // 2 + rng.randint(-2, 2)
+    left = (112 - pitch * ticks) // 2 + rng.randint(-1, 1)
     right = left + pitch * ticks
     tall = 38 if count == 2 else rng.randint(26, 32)
     y = rng.randint(34, 40) if count == 2 else rng.randint(30, 80 - tall // 2)
     wood, dark = rng.choice(WOODS), (70, 70, 70)
-    canvas.draw.rectangle((max(left - 7, 0), y, min(right + 7, 111), y + tall), fill=wood, outline=dark)
+    canvas.draw.rectangle((max(left - 11, 0), y, min(right + 11, 111), y + tall), fill=wood, outline=dark)
     for i in range(ticks + 1):
         x, long = left + pitch * i, 8 if i % every == 0 else 5
         canvas.draw.line((x, y, x, y + long), fill=dark)

@@ -19,7 +19,7 @@ DARK = (60, 60, 60)
 def _dial(canvas: Canvas, ticks: int, tick: int, every: int, hands: dict[str, int]) -> None:
     """A round dial, zero at the lower left, the last mark at the lower right; `hands` gives each colour's mark."""
     rng = canvas.rng
-    x, y, radius = 56 + rng.randint(-2, 2), 58, rng.randint(29, 32)
+    x, y, radius = 56 + rng.randint(-2, 2), 58, rng.randint(28, 31)
     canvas.draw.ellipse((x - radius, y - radius, x + radius, y + radius), outline=DARK, fill=(255, 255, 255))
 
     def at(i: int, across: float, up: float) -> tuple[float, float]:
@@ -30,10 +30,10 @@ def _dial(canvas: Canvas, ticks: int, tick: int, every: int, hands: dict[str, in
         long = 7 if i % every == 0 else 4
         canvas.draw.line((at(i, radius, radius), at(i, radius - long, radius - long)), fill=DARK)
         if i % every == 0:
-            canvas.text(*at(i, radius + 13, radius + 12), str(i * tick))
+            canvas.text(*at(i, radius + 14, radius + 12), str(i * tick))
     for hue, i in hands.items():
         tip = at(i, radius - 8, radius - 8)
-        canvas.draw.line(((x, y), tip), fill=COLOURS[hue], width=3)
+        canvas.draw.line(((x, y), tip), fill=COLOURS[hue], width=4)
         canvas.mark(f"{hue} hand", *tip)
     canvas.draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=DARK)
 
@@ -60,7 +60,7 @@ def _column(
         height = bottom - pitch * i
         canvas.draw.line((x - (5 if i % every == 0 else 3), height, x, height), fill=DARK)
         if i % every == 0:
-            canvas.text(x - 16, height, str(i * tick))
+            canvas.text(x - 17, height, str(i * tick))
 
 
 def figure(rng: Random, level: int) -> Figure:
@@ -71,7 +71,7 @@ def figure(rng: Random, level: int) -> Figure:
     if kind == "scale":
         ticks = rng.choice((5, 6, 7)) if every == 1 else rng.choice((8, 10, 12))
     else:
-        ticks = rng.choice((4, 5)) if every == 1 else rng.choice((6, 8))
+        ticks = rng.choice((4, 5) if kind == "cup" else (4,)) if every == 1 else rng.choice((6, 8))
     tick = rng.choice((1, 2, 3, 4, 5, 10) if every == 1 else (1, 2, 5) if ticks > 9 else (1, 2, 5, 10))
     asked = rng.choice(
         (("missing", "more"), ("missing", "more", "room", "share"), ("differ", "sum", "room", "missing"))[level - 1]
@@ -86,7 +86,7 @@ def figure(rng: Random, level: int) -> Figure:
     else:
         pair = len(hues) == 2
         wide = rng.randint(9, 11) if kind == "thermometer" else rng.randint(16, 20) if pair else rng.randint(34, 56)
-        lefts = (27, 85) if pair else (rng.randint(30, 108 - wide - 8),)
+        lefts = (28, 86) if pair else (rng.randint(30, 108 - wide - 8),)
         for x, hue, mark in zip(lefts, hues, marks, strict=True):
             _column(canvas, kind, x, wide, ticks, tick, every, (hue, mark))
 
