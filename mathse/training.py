@@ -88,7 +88,8 @@ class SftModule(lightning.LightningModule):
         return self.first + self.global_step
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        torch.manual_seed(self.seed * 1_000_003 + self.step * 1_009 + batch_idx % 1_009)
+        part = batch_idx % self.trainer.accumulate_grad_batches  # of the window: a resumed run counts its batches anew
+        torch.manual_seed(self.seed * 1_000_003 + self.step * 1_009 + part)
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
         """Rows stay as they are: `Loaded.batch` puts what it makes of them on the model's device."""
