@@ -114,6 +114,13 @@ def adapter(backbone: Qwen2VL, folder: Path) -> Path:
     return folder
 
 
+def test_training_may_go_on_from_a_stored_adapter(backbone: Qwen2VL, tmp_path: Path) -> None:
+    module = backbone.load(adapter(backbone, tmp_path), lora=LORA).module
+    trained = {n: p for n, p in module.named_parameters() if p.requires_grad}
+    assert len(trained) == 4 * 7 * 2
+    assert all("lora_" in name and bool(p.any()) for name, p in trained.items())
+
+
 def test_a_reloaded_adapter_changes_the_logits_the_same_way_each_time(
     backbone: Qwen2VL, problems: list[Problem], tmp_path: Path
 ) -> None:

@@ -51,7 +51,7 @@ def check_quantized(model: Any, pattern: str) -> None:
 
 
 def attach(model: Any, adapter: Path | None, lora: Lora | None, *, targets: str) -> Any:
-    """The model with the stored adapter (frozen), with a new one to train, or as it is.
+    """The model with the stored adapter (to train on with `lora` given, frozen without), with a new one to train, or as it is.
 
     Raises ValueError where the stored adapter does not fit: other shapes, or names that match nothing.
     """
@@ -69,10 +69,10 @@ def attach(model: Any, adapter: Path | None, lora: Lora | None, *, targets: str)
         made = peft.get_peft_model(model, config)
         check_trainable(made)
         return made
-    return load_adapter(model, adapter)
+    return load_adapter(model, adapter, trainable=lora is not None)
 
 
-def load_adapter(model: Any, adapter: Path) -> Any:
+def load_adapter(model: Any, adapter: Path, *, trainable: bool) -> Any:
     """The model with the adapter in `adapter`. Every stored tensor must find its place: a partial match is an error."""
     import peft
     from safetensors.torch import load_file
@@ -87,9 +87,9 @@ def load_adapter(model: Any, adapter: Path) -> Any:
             f"this backbone, which needs {len(wanted)}; it belongs to another family or size"
         )
     peft.set_peft_model_state_dict(made, stored)
-    for parameter in made.parameters():
-        parameter.requires_grad_(False)
-    return made.eval()
+    for name, parameter in made.named_parameters():
+        parameter.requires_grad_(trainable and "lora_" in name)
+    return made if trainable else made.eval()
 
 
 def check_trainable(model: Any) -> None:
