@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from mathse.backbones import Loaded
+from mathse.backbones.attention import grouped_attention
 from mathse.backbones.qlora import Lora, unfold
 from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.steps.generate import ask
@@ -59,6 +60,29 @@ def test_logits_equal_transformers_own_forward(base: Any, problems: list[Problem
     assert torch.allclose(ours, theirs, atol=1e-4)
     positions = row.positions
     assert not torch.equal(positions[1], positions[2]), "pictures have rows and columns"
+
+
+@pytest.mark.parametrize("length", [1, 5])
+def test_grouped_attention_equals_transformers_eager_attention_and_its_gradient(length: int) -> None:
+    from types import SimpleNamespace
+
+    from transformers.models.qwen2_vl.modeling_qwen2_vl import eager_attention_forward
+
+    torch.manual_seed(0)
+    module: Any = SimpleNamespace(num_key_value_groups=3, training=True)
+    query, key, value = torch.randn(2, 6, length, 8), torch.randn(2, 2, 7, 8), torch.randn(2, 2, 7, 8)
+    for tensor in (query, key, value):
+        tensor.requires_grad_(True)
+    mask = torch.zeros(2, 1, length, 7).masked_fill(torch.rand(2, 1, length, 7) < 0.3, torch.finfo(torch.float32).min)
+    theirs, _ = eager_attention_forward(module, query, key, value, mask, 0.35)
+    ours, _ = grouped_attention(module, query, key, value, mask, 0.35)
+    assert torch.allclose(ours, theirs, atol=1e-6)
+    weight = torch.randn_like(theirs)
+    with torch.no_grad():
+        assert torch.allclose(grouped_attention(module, query, key, value, mask, 0.35)[0], theirs, atol=1e-6)
+    gradients = [torch.autograd.grad((out * weight).sum(), (query, key, value)) for out in (theirs, ours)]
+    for a, b in zip(*gradients, strict=True):
+        assert torch.allclose(a, b, atol=1e-5)
 
 
 def test_a_row_alone_equals_the_row_in_a_batch_padded_left_or_right(base: Loaded, problems: list[Problem]) -> None:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mathse.settings import settings
+
+if TYPE_CHECKING:
+    import torch
 
 
 @settings
@@ -21,11 +24,10 @@ class Lora:
     dropout: float
 
 
-def four_bit(skip: list[str]) -> Any:
+def four_bit(skip: list[str], compute: torch.dtype) -> Any:
     """The quantisation config; `skip` are regular expressions that transformers anchors at a module's full name."""
     import logging
 
-    import torch
     from transformers import BitsAndBytesConfig
 
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it offers kernels from a hub at every load
@@ -33,7 +35,7 @@ def four_bit(skip: list[str]) -> Any:
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
+        bnb_4bit_compute_dtype=compute,
         llm_int8_skip_modules=skip,
     )
 

@@ -59,16 +59,20 @@ class Qwen2VL:
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
         from transformers.utils import logging
 
+        from mathse.backbones.attention import register
+
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")  # transformers warns peft, not users
         folder = folder_of(self.family, self.checkpoint)
         skip = [r"model\.visual", r"lm_head"]
+        # bf16 trains 1.5 times faster on a CPU; decoding there is in float32, so that a batch's size never decides a token.
+        dtype = torch.bfloat16 if device != "cpu" or lora else torch.float32
         model = Qwen2VLForConditionalGeneration.from_pretrained(
             folder,
-            dtype=torch.bfloat16 if device != "cpu" else torch.float32,
-            quantization_config=four_bit(skip) if quantize else None,
-            attn_implementation="sdpa" if device != "cpu" else "eager",  # short rows on a CPU: eager is the faster one
+            dtype=dtype,
+            quantization_config=four_bit(skip, dtype) if quantize else None,
+            attn_implementation="sdpa" if device != "cpu" else register(),  # short rows on a CPU: the faster one
             trust_remote_code=False,
         )
         if quantize:

@@ -1,8 +1,8 @@
-"""`python -m mathse.figures [FILE]` draws a contact sheet of every family: twelve problems each, with question and answer."""
+"""`python -m mathse.figures [FILE]` draws a contact sheet: eight problems of every family, with question and answer."""
 
 from __future__ import annotations
 
-import sys
+import argparse
 from itertools import islice
 from pathlib import Path
 
@@ -42,8 +42,15 @@ def _wrap(text: str, face: object) -> str:
 
 
 def main() -> None:
-    path = Path(sys.argv[1] if len(sys.argv) > 1 else "figures.png")
-    contact_sheet().save(path)
+    parser = argparse.ArgumentParser(
+        prog="python -m mathse.figures", description="Draw a contact sheet of every family."
+    )
+    parser.add_argument("file", type=Path, nargs="?", default=Path("figures.png"), help="a PNG (default: figures.png)")
+    path = parser.parse_args().file
+    try:
+        contact_sheet().save(path, format="PNG")
+    except OSError as error:
+        parser.error(f"{path}: {error.strerror}")
     print(f"{len(family_names())} families -> {path}")
 
 

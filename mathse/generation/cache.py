@@ -1,4 +1,4 @@
-"""A key-value cache that is allocated once: decoding writes in place instead of copying everything at each token."""
+"""A key-value cache that is allocated once: prompts fill it part by part, decoding writes in place instead of copying all."""
 
 from __future__ import annotations
 
@@ -9,25 +9,34 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 
 class RoomyLayer(CacheLayerMixin):
-    """One layer's keys and values (B, heads, room, size), of which the first `length` places are filled."""
+    """One layer's keys and values (B, heads, room, size), of which the first `length` places are filled.
+
+    While prompts are read, `part` says whose rows come; they are aligned on the right, zeros before shorter ones.
+    """
 
     is_sliding = False
 
-    def __init__(self, extra: int) -> None:
+    def __init__(self, rows: int, prompt: int, extra: int) -> None:
         super().__init__()
-        self.extra = extra
+        self.rows, self.prompt, self.extra = rows, prompt, extra
         self.length = 0
+        self.part: slice | None = None
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor | None = None) -> None:
-        batch, heads, length, size = key_states.shape
-        self.keys = key_states.new_empty(batch, heads, length + self.extra, size)
+        _, heads, _, size = key_states.shape
+        self.keys = key_states.new_zeros(self.rows, heads, self.prompt + self.extra, size)
         self.values = self.keys.clone()
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Append; returns views of all that is filled."""
+        """Append; returns all that these rows may look at."""
         if not self.is_initialized:
             self.lazy_initialization(key_states)
+        if self.part is not None:
+            where = slice(self.prompt - key_states.shape[2], self.prompt)
+            self.keys[self.part, :, where] = key_states
+            self.values[self.part, :, where] = value_states
+            return key_states, value_states
         end = self.length + key_states.shape[2]
         self.keys[:, :, self.length : end] = key_states
         self.values[:, :, self.length : end] = value_states
@@ -49,10 +58,17 @@ class RoomyLayer(CacheLayerMixin):
 
 
 class RoomyCache(Cache):
-    """A cache of `layers` layers with room for `extra` tokens after the first call's."""
+    """A cache of `layers` layers for `rows` prompts of up to `prompt` tokens, with room for `extra` more."""
 
-    def __init__(self, layers: int, extra: int) -> None:
-        super().__init__(layers=[RoomyLayer(extra) for _ in range(layers)])
+    def __init__(self, layers: int, rows: int, prompt: int, extra: int) -> None:
+        super().__init__(layers=[RoomyLayer(rows, prompt, extra) for _ in range(layers)])
+        self.prompt = prompt
+
+    def reading(self, part: slice | None) -> None:
+        """The prompts of the rows `part` are read next; None: all are read, and decoding begins."""
+        for layer in self.layers:
+            layer.part = part
+            layer.length = 0 if part is not None else self.prompt
 
     def pick(self, rows: Tensor) -> None:
         """Keep, repeat or reorder rows of the batch in every layer."""

@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mathse.backbones import Loaded
+from mathse.backbones import Loaded, Row
 from mathse.generation import Completion, Sampling
 from mathse.generation.cache import RoomyCache
 from mathse.types import Chat
+
+PROMPTS = 64  # read together
 
 
 @torch.no_grad()
@@ -24,14 +26,10 @@ def complete(loaded: Loaded, chats: Sequence[Chat], sampling: Sampling, seeds: S
     """`sampling.samples` completions of each chat, decoded as one batch. `seeds` names each chat's own randomness."""
     n = sampling.samples
     rows = [loaded.encode(chat, reply=True) for chat in chats]
-    batch = loaded.batch(rows, side="left")
-    cache = RoomyCache(loaded.layers, sampling.max_new_tokens)
-    hidden = loaded.language(batch.embeds, batch.positions, batch.mask, batch.picture_mask, cache)
-    logits = loaded.head(hidden[:, -1])
+    logits, mask, position, cache = read(loaded, rows, sampling.max_new_tokens)
     each = torch.arange(len(chats)).repeat_interleave(n)
     cache.pick(each)
-    logits, mask = logits[each], batch.mask[each]
-    position = batch.positions[:, each].amax(-1, keepdim=True) + 1  # the next one on every axis
+    logits, mask, position = logits[each], mask[each], position[:, each]
     uniform = uniforms([f"{seed}/{j}" for seed in seeds for j in range(n)], sampling)
 
     written = torch.full((len(each), sampling.max_new_tokens), -1, device=logits.device)
@@ -54,6 +52,32 @@ def complete(loaded: Loaded, chats: Sequence[Chat], sampling: Sampling, seeds: S
         logits = loaded.head(hidden[:, -1])
         position = position + 1
     return _texts(loaded, written, finished, n)
+
+
+def read(loaded: Loaded, rows: Sequence[Row], extra: int) -> tuple[Tensor, Tensor, Tensor, RoomyCache]:
+    """Prompts into the cache, those of similar length together, so that little is spent on padding and on memory.
+
+    Returns the logits (B, V) after each prompt, the mask (B, T), the next position on every axis (A, B, 1), and the cache; rows in the
+    order given.
+    """
+    longest = max(len(row) for row in rows)
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    cache = RoomyCache(loaded.layers, len(rows), longest, extra)
+    logits = []
+    for start in range(0, len(rows), PROMPTS):
+        batch = loaded.batch([rows[i] for i in order[start : start + PROMPTS]], side="left")
+        cache.reading(slice(start, start + PROMPTS))
+        hidden = loaded.language(batch.embeds, batch.positions, batch.mask, batch.picture_mask, cache)
+        logits.append(loaded.head(hidden[:, -1]))
+    cache.reading(None)
+    back = torch.tensor(order).argsort()
+    cache.pick(back)
+    mask = torch.zeros(len(rows), longest, dtype=torch.long)
+    for i, row in enumerate(rows):
+        mask[i, longest - len(row) :] = 1
+    positions = torch.stack([row.positions.amax(-1) + 1 for row in rows], 1)[..., None]
+    device = logits[0].device
+    return torch.cat(logits)[back], mask.to(device), positions.to(device), cache
 
 
 def _texts(loaded: Loaded, written: Tensor, finished: Tensor, n: int) -> list[list[Completion]]:

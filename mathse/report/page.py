@@ -99,7 +99,6 @@ article > * { unicode-bidi: isolate; }
 img { border: 1px solid var(--line); border-radius: 6px; width: 180px; max-width: 100%; height: auto;
   background: #fff; }
 .question { font-weight: 600; margin: 0 0 .5rem; white-space: pre-wrap; }
-.choices { margin: -.3rem 0 .5rem; padding-left: 1.6rem; }
 .part { margin: 0; white-space: pre-wrap; }
 mark { display: block; background: var(--bad-soft); color: inherit; border-left: 3px solid var(--bad);
   padding: 0 .5rem; }
@@ -144,9 +143,6 @@ p.check { margin: .5rem 0 0; } .good { color: var(--good); } .poor { color: var(
 {% else %}<span class="check">(picture {{ loop.index }} cannot be read)</span>{% endif %}
 {% endfor %}</div>
 <p class="question" dir="auto">{{ problem.question | shown }}</p>
-{% if problem.choices %}
-<ol class="choices" type="A">{% for choice in problem.choices %}<li>{{ choice }}</li>{% endfor %}</ol>
-{% endif %}
 {{ solution(example.judged) }}
 {% if example.repair %}<h3>Repair by the teacher</h3>{{ solution(example.repair) }}{% endif %}
 </article>

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
-from mathse.figures.canvas import COLOURS, Canvas
+from mathse.figures.canvas import CELL, COLOURS, Canvas
 from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
 
@@ -20,15 +20,15 @@ def figure(rng: Random, level: int) -> Figure:
     letters = rng.sample("ABCDEF", count)
     values = rng.sample(range(2, (20, 30, 60)[level - 1]), count)
 
-    pitch = 100 // count
+    columns = sorted(rng.sample(range(4), count))
     colours = canvas.colours(count) if rng.random() < 0.6 else [rng.choice(list(COLOURS))] * count
     thick = rng.randint(12, 20)
     canvas.draw.line((4, 92, 108, 92), fill=COLOURS["black"], width=1)
     for i, (letter, value) in enumerate(zip(letters, values, strict=True)):
-        x = 6 + pitch * i + pitch // 2
+        x = CELL * columns[i] + CELL // 2 + rng.randint(-2, 2)
         top = 88 - int(62 * value / max(values))
         canvas.draw.rectangle((x - thick / 2, top, x + thick / 2, 92), fill=COLOURS[colours[i]])
-        canvas.text(x, top - 9, str(value))
+        canvas.text(x, top - 9, str(value), away=(0, -1))
         canvas.text(x, 102, letter)
 
     bars = [

@@ -35,7 +35,7 @@ def _draw_clock(canvas: Canvas, hour: int, minute: int, numbers: bool) -> None:
     reach = radius - 12
     if numbers:
         for number in (3, 6, 9, 12):
-            canvas.text(*point(number / 12, radius - 13), str(number))
+            canvas.text(*point(number / 12, radius - 13), str(number), exact=True)
         reach = radius - 21
 
     hands = rng.choice((("black", "black"), ("black", "red"), ("blue", "black"), ("purple", "purple"), ("red", "blue")))

@@ -6,26 +6,22 @@ Step 1: Red shapes: 3. / Step 2: Blue shapes: 2. / Step 3: 3 - 2 = 1. -> 1
 
 from __future__ import annotations
 
-import math
 from random import Random
 
-from mathse.figures.canvas import COLOURS, Canvas
+from mathse.figures.canvas import CELL, COLOURS, Canvas
 from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
 
 KINDS = ("circle", "square", "triangle")
 
 
-def _places(rng: Random, count: int, apart: float) -> list[tuple[float, float]]:
-    """Random centres at least `apart` from each other."""
-    while True:
-        places: list[tuple[float, float]] = []
-        for _ in range(200):
-            place = (rng.uniform(13, 99), rng.uniform(13, 99))
-            if all(math.dist(place, other) >= apart for other in places):
-                places.append(place)
-            if len(places) == count:
-                return places
+def _places(rng: Random, count: int, radius: float) -> list[tuple[float, float]]:
+    """Random centres, each somewhere in a cell of its own."""
+    slack = CELL / 2 - radius - 1
+    return [
+        (CELL * (cell % 4 + 0.5) + rng.uniform(-slack, slack), CELL * (cell // 4 + 0.5) + rng.uniform(-slack, slack))
+        for cell in rng.sample(range(16), count)
+    ]
 
 
 def _draw_shape(canvas: Canvas, colour: str, kind: str, x: float, y: float, radius: float) -> None:
@@ -90,8 +86,8 @@ def figure(rng: Random, level: int) -> Figure:
         kinds = kinds[:1]
     shapes = [(colour, rng.choice(kinds)) for colour in colours]
     shapes += [(rng.choice(colours), rng.choice(kinds)) for _ in range(count - len(shapes))]
-    radius = rng.uniform(8, 11)
-    for (colour, kind), (x, y) in zip(shapes, _places(rng, count, 2.3 * radius + 2), strict=True):
+    radius = rng.uniform(8, 11.5)
+    for (colour, kind), (x, y) in zip(shapes, _places(rng, count, radius), strict=True):
         _draw_shape(canvas, colour, kind, x, y, radius * rng.uniform(0.85, 1))
     if level == 3:
         return _both(rng, canvas, shapes, colours, kinds)

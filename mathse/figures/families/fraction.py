@@ -1,7 +1,7 @@
 """Pie or bar of equal parts, some shaded: the fraction, the parts left white, the shaded share of a number.
 
-[a pie of 8 parts, 3 of them red]   What fraction of the pie is red? Count the parts, do not simplify.
-Step 1: There are 8 parts. / Step 2: 3 parts are red. / Step 3: That is 3/8. -> 3/8
+[a pie of 6 parts, 3 of them red]   What fraction of the pie is red? Count the parts, do not simplify.
+Step 1: There are 6 parts. / Step 2: 3 parts are red. / Step 3: That is 3/6. -> 3/6
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from random import Random
 
 from PIL import Image, ImageDraw
 
-from mathse.figures.canvas import COLOURS, Canvas
+from mathse.figures.canvas import COLOURS, PATCH, Canvas
 from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
 
@@ -46,9 +46,10 @@ def _bar(canvas: Canvas, hues: list[str], bottom: int) -> None:
     """Equal boxes in a row or a column, one for each of `hues`."""
     rng, parts = canvas.rng, len(hues)
     upright = rng.random() < 0.3
-    across, along = rng.randint(20, 36), (bottom - 8 if upright else rng.randint(92, 100)) // parts
-    x = rng.randint(6, 106 - across) if upright else (112 - along * parts) // 2
-    y = 5 if upright else rng.randint(6, bottom - 4 - across)
+    across, along = rng.randint(20, 36), PATCH  # each part as wide as a patch
+    free = PATCH * rng.randint(0, (bottom // PATCH if upright else 7) - parts)
+    x = rng.randint(6, 106 - across) if upright else free
+    y = free if upright else rng.randint(6, bottom - 4 - across)
     for i, hue in enumerate(hues):
         if upright:
             box = (x, y + i * along, x + across, y + (i + 1) * along)
@@ -59,9 +60,9 @@ def _bar(canvas: Canvas, hues: list[str], bottom: int) -> None:
 
 
 def figure(rng: Random, level: int) -> Figure:
-    """Level 1: one colour, up to 6 parts; 2: up to 8, or a share of a number; 3: two colours."""
+    """Level 1: one colour, up to 5 parts; 2: up to 6, or a share of a number; 3: two colours."""
     canvas = Canvas(rng)
-    parts = rng.randint(3, 6) if level == 1 else rng.randint(3, 8)
+    parts = rng.randint(3, 5 if level == 1 else 6)
     hue, second = canvas.colours(2)
     shaded = rng.randint(1, parts - 2 if level == 3 else parts - 1)
     also = rng.randint(1, parts - 1 - shaded) if level == 3 else 0
@@ -76,7 +77,7 @@ def figure(rng: Random, level: int) -> Figure:
     if rng.random() < 0.7:
         rng.shuffle(hues)
     bottom = 92 if shows_total else 108
-    shape = rng.choice(("pie", "pie", "bar"))
+    shape = rng.choice(("pie", "bar"))
     (_pie if shape == "pie" else _bar)(canvas, hues, bottom)
     if shows_total:
         canvas.text(rng.randint(30, 82), 102, str(parts * unit))

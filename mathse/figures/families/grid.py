@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from random import Random
 
-from mathse.figures.canvas import COLOURS, Canvas
+from mathse.figures.canvas import COLOURS, PATCH, Canvas
 from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
 
@@ -26,20 +26,21 @@ class _Grid:
     def __init__(self, canvas: Canvas, lines: int, tick: int, starts: tuple[int, int]) -> None:
         rng = canvas.rng
         self.canvas, self.tick, self.starts = canvas, tick, starts
-        self.pitch = 78 // lines
-        self.left, self.bottom = rng.randint(25, 27), rng.randint(88, 92)
+        self.pitch = PATCH  # each crossing in the middle of a patch
+        self.left, self.bottom = 35 + rng.randint(-2, 2), 77 + rng.randint(-2, 2)
         right, top = self.left + self.pitch * lines, self.bottom - self.pitch * lines
         shade = (rng.randint(195, 220),) * 3
         dark = (90, 90, 90)
-        every = rng.choice((1, lines)) if lines == 5 and not any(starts) and tick == 1 else 5 if lines == 5 else 2
+        narrow = max(self.value(0, lines), self.value(1, lines)) < 10
+        every = rng.choice((1, 2)) if narrow else 2
         for i in range(lines + 1):
             x, y = self.pixel(i, i)
             canvas.draw.line((x, top, x, self.bottom), fill=shade if i else dark)
             canvas.draw.line((self.left, y, right, y), fill=shade if i else dark)
         for i in range(0, lines + 1, every):
             x, y = self.pixel(i, i)
-            canvas.text(x, self.bottom + 11, str(self.value(0, i)))
-            canvas.text(self.left - 13, y, str(self.value(1, i)))
+            canvas.text(x, 98, str(self.value(0, i)), exact=True)
+            canvas.text(14, y, str(self.value(1, i)), exact=True)
         self.taken: list[tuple[float, float]] = []
 
     def pixel(self, i: int, j: int) -> tuple[int, int]:
@@ -56,14 +57,14 @@ class _Grid:
         x, y = self.pixel(*place)
         others = [self.pixel(*dot) for dot in dots if dot != place] + self.taken
         corners = [(x + dx, y + dy) for dx in (-10, 10) for dy in (-10, 10)]
-        corners = [(a, b) for a, b in corners if self.left < a < 108 and 8 < b < self.bottom - 8] or corners
+        corners = [(a, b) for a, b in corners if self.left < a < 108 and 6 < b < self.bottom - 6] or corners
         canvas.rng.shuffle(corners)
         corner = max(corners, key=lambda c: min([20.0, *(math.dist(c, other) for other in others)]))
         self.taken.append(corner)
         radius = canvas.rng.choice((3, 4))
         canvas.draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=COLOURS[colour])
         canvas.mark(f"{colour} dot", x, y)
-        canvas.text(*corner, letter)
+        canvas.text(*corner, letter, exact=True)
         names = [f"{letter}_x", f"{letter}_y"]
         return [
             Reading(
@@ -80,7 +81,7 @@ def figure(rng: Random, level: int) -> Figure:
     """Level 1: two points; 2: ways along the lines, perimeter; 3: lines that count by more, area, one more point."""
     canvas = Canvas(rng)
     asked = rng.choice(ASKED[level - 1])
-    lines = rng.choice((5, 6))
+    lines = rng.choice((4, 5))
     tick = 1
     if level == 3:
         tick = rng.choice((1, 2) if asked in ("around", "area") else (1, 2, 5, 10))

@@ -56,7 +56,8 @@ class _Ell:
         side = self.side(side)
         x, y = self.at(*place)
         dx, dy = OFFSETS[side]
-        self.canvas.text(x + dx, y + dy, text)
+        away = {"top": (0, -1), "bottom": (0, 1), "left": (-1, 0), "right": (1, 0)}[side]
+        self.canvas.text(x + dx, y + dy, text, away=away)
         return side
 
     def dashed(self, start: tuple[float, float], end: tuple[float, float]) -> None:

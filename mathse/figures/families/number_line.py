@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from random import Random
 
-from mathse.figures.canvas import COLOURS, Canvas
+from mathse.figures.canvas import COLOURS, PATCH, Canvas
 from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
 
@@ -18,8 +18,9 @@ def _draw_line(canvas: Canvas, left: int, right: int, gaps: int, ticks: int, uni
     """Draw the line with its ticks, end labels and arrow, and an arc with +`unit` over a gap far from the arrow."""
     rng = canvas.rng
     y = rng.randint(54, 84)
-    x, end = rng.randint(7, 14), rng.randint(98, 105)
-    pitch = (end - x) / gaps
+    pitch = PATCH  # each tick in the middle of a patch
+    x = PATCH * rng.randint(0, 7 - gaps) + PATCH // 2 + rng.randint(-2, 2)
+    end = x + pitch * gaps
     ink = COLOURS[rng.choice(("black", "blue", "purple"))]
     half = rng.randint(4, 6)
     canvas.draw.line((x, y, end, y), fill=ink, width=2)
@@ -42,7 +43,7 @@ def _draw_line(canvas: Canvas, left: int, right: int, gaps: int, ticks: int, uni
 def figure(rng: Random, level: int) -> Figure:
     """Level 1: easy gaps, small ends; 2: gaps up to 9; 3: up to 12, or the gap follows from the right end."""
     canvas = Canvas(rng)
-    gaps = rng.randint(4, (6, 7, 8)[level - 1])
+    gaps = rng.randint(3, (5, 6, 7)[level - 1])
     ticks = rng.randint(1, gaps - 1)
     unit = rng.choice(((1, 2, 5, 10), range(2, 10), range(2, 13))[level - 1])
     hidden = level == 3 and rng.random() < 0.5  # the value of a gap is not written, the line starts at 0

@@ -30,8 +30,8 @@ def figure(rng: Random, level: int) -> Figure:
     canvas.draw.rectangle((x, y, x + w, y + h), outline=COLOURS[colour], fill=fill, width=rng.randint(1, 3))
     if asked == "half":
         canvas.draw.line((x, y, x + w, y + h), fill=COLOURS[colour], width=2)
-    canvas.text(x + w / 2, y + h + 11 if below else y - 10, str(width))
-    canvas.text(x + w + 13 if right else x - 13, y + h / 2, str(height))
+    canvas.text(x + w / 2, y + h + 11 if below else y - 10, str(width), away=(0, 1 if below else -1))
+    canvas.text(x + w + 13 if right else x - 13, y + h / 2, str(height), away=(1 if right else -1, 0))
 
     width_read = Reading("width", width, ("The width is {width}.", "It is {width} wide."), "the label along the width")
     height_read = Reading("height", height, ("The height is {height}.", "It is {height} high."), "the label beside it")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
-from mathse.figures.canvas import COLOURS, Canvas
+from mathse.figures.canvas import COLOURS, PATCH, Canvas
 from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
 
@@ -18,15 +18,14 @@ WOODS = ((250, 235, 180), (235, 235, 235), (255, 255, 255), (225, 235, 250))
 def figure(rng: Random, level: int) -> Figure:
     """Level 1: one bar; 2: a ruler that starts anywhere, what is left; 3: two bars, ticks that count by more."""
     canvas = Canvas(rng)
-    ticks = rng.choice((6, 8))
-    pitch = 90 // ticks
+    ticks, pitch = 7, PATCH  # each tick in the middle of a patch
     tick = 1 if level < 3 else rng.choice((1, 1, 2, 5))
     start = (rng.choice((0, 0, 1, 2)), rng.randint(0, 20), rng.randint(0, 12))[level - 1] * tick
     count = (1, rng.randint(1, 2), 2)[level - 1]
     top_number = start + ticks * tick
-    every = 1 if ticks == 6 and top_number < 10 else 4 if ticks == 8 and top_number > 10 else 2
+    every = 1 if top_number < 10 else 2
 
-    left = (112 - pitch * ticks) // 2 + rng.randint(-1, 1)
+    left = PATCH // 2 + rng.randint(-1, 1)
     right = left + pitch * ticks
     tall = 38 if count == 2 else rng.randint(26, 32)
     y = rng.randint(34, 40) if count == 2 else rng.randint(30, 80 - tall // 2)
@@ -38,7 +37,7 @@ def figure(rng: Random, level: int) -> Figure:
         if count == 2:
             canvas.draw.line((x, y + tall - long, x, y + tall), fill=dark)
         if i % every == 0:
-            canvas.text(x, y + (tall / 2 if count == 2 else tall - 9), str(start + tick * i))
+            canvas.text(x, y + (tall / 2 if count == 2 else tall - 9), str(start + tick * i), exact=True)
 
     hues = canvas.colours(count)
     readings: list[Reading] = []

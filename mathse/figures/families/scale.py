@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from random import Random
 
-from mathse.figures.canvas import COLOURS, Canvas
+from mathse.figures.canvas import COLOURS, PATCH, Canvas
 from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
 
@@ -39,14 +39,13 @@ def _dial(canvas: Canvas, ticks: int, tick: int, every: int, hands: dict[str, in
 
 
 def _column(
-    canvas: Canvas, kind: str, x: int, wide: int, ticks: int, tick: int, every: int, level: tuple[str, int]
+    canvas: Canvas, kind: str, x: int, wide: int, ticks: int, tick: int, every: int, level: tuple[str, int], shift: int
 ) -> None:
     """A thermometer or a cup whose left wall is at `x`, labels to the left of it, filled up to a mark in a colour."""
     hue, mark = level
-    bottom = 86 if kind == "thermometer" else 100
-    pitch = (bottom - 14) / ticks
+    bottom, pitch = (77 if kind == "thermometer" else 91) + shift, PATCH  # each mark in the middle of a patch
     y = bottom - pitch * mark
-    top = bottom - pitch * ticks - 5
+    top = bottom - pitch * ticks - 6
     if kind == "thermometer":
         middle = x + wide / 2
         canvas.draw.rectangle((x, top, x + wide, bottom + 8), outline=DARK, fill=(255, 255, 255))
@@ -60,7 +59,7 @@ def _column(
         height = bottom - pitch * i
         canvas.draw.line((x - (5 if i % every == 0 else 3), height, x, height), fill=DARK)
         if i % every == 0:
-            canvas.text(x - 17, height, str(i * tick))
+            canvas.text(x - 16, height, str(i * tick), exact=True)
 
 
 def figure(rng: Random, level: int) -> Figure:
@@ -71,7 +70,7 @@ def figure(rng: Random, level: int) -> Figure:
     if kind == "scale":
         ticks = rng.choice((5, 6, 7)) if every == 1 else rng.choice((8, 10, 12))
     else:
-        ticks = rng.choice((4, 5) if kind == "cup" else (4,)) if every == 1 else rng.choice((6, 8))
+        every, ticks = 2, rng.choice((4, 6) if kind == "cup" else (4,))
     tick = rng.choice((1, 2, 3, 4, 5, 10) if every == 1 else (1, 2, 5) if ticks > 9 else (1, 2, 5, 10))
     asked = rng.choice(
         (("missing", "more"), ("missing", "more", "room", "share"), ("differ", "sum", "room", "missing"))[level - 1]
@@ -86,9 +85,10 @@ def figure(rng: Random, level: int) -> Figure:
     else:
         pair = len(hues) == 2
         wide = rng.randint(9, 11) if kind == "thermometer" else rng.randint(16, 20) if pair else rng.randint(34, 56)
-        lefts = (28, 86) if pair else (rng.randint(30, 108 - wide - 8),)
+        lefts = (32, 88) if pair else (rng.choice((32, 60)),)
+        wide, shift = min(wide, 106 - lefts[-1]), rng.randint(-2, 2)
         for x, hue, mark in zip(lefts, hues, marks, strict=True):
-            _column(canvas, kind, x, wide, ticks, tick, every, (hue, mark))
+            _column(canvas, kind, x, wide, ticks, tick, every, (hue, mark), shift)
 
     thing = {"scale": "hand", "thermometer": "thermometer", "cup": "cup"}[kind]
     verb = {"scale": "points to", "thermometer": "shows", "cup": "holds"}[kind]

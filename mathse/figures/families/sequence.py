@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
-from mathse.figures.canvas import COLOURS, Canvas
+from mathse.figures.canvas import COLOURS, PATCH, Canvas
 from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
 
@@ -17,24 +17,24 @@ NAMES = ("first", "second", "third")
 
 
 def _dots(canvas: Canvas, counts: dict[str, int]) -> None:
-    """Scatter dots of each colour over a grid of nine places."""
-    places = canvas.rng.sample(range(9), sum(counts.values()))
-    radius = canvas.rng.randint(5, 6)
+    """Scatter dots of each colour over a grid of sixteen places, one in a patch."""
+    places = canvas.rng.sample(range(16), sum(counts.values()))
+    radius = canvas.rng.randint(4, 5)
     for place, hue in zip(places, [hue for hue, count in counts.items() for _ in range(count)], strict=True):
-        x, y = 11 + 17 * (place % 3), 11 + 17 * (place // 3)
+        x, y = PATCH * (place % 4) + PATCH // 2, PATCH * (place // 4) + PATCH // 2
         canvas.draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=COLOURS[hue])
         canvas.mark(f"{hue} dot", x, y)
 
 
 def _number(canvas: Canvas, value: int, frame: str, hue: str, colour: str) -> None:
     """A number in a frame (card, ring or none)."""
-    x, y = canvas.rng.randint(25, 31), canvas.rng.randint(25, 31)
+    x, y = canvas.rng.choice((14, 42)), canvas.rng.choice((14, 42))
     if frame == "ring":
-        canvas.draw.ellipse((x - 21, y - 21, x + 21, y + 21), outline=COLOURS[hue], width=2)
+        canvas.draw.ellipse((x - 14, y - 14, x + 14, y + 14), outline=COLOURS[hue], width=2)
     elif frame == "card":
-        canvas.draw.rectangle((x - 20, y - 15, x + 20, y + 15), outline=COLOURS[hue], fill=(255, 255, 255), width=2)
+        canvas.draw.rectangle((x - 13, y - 11, x + 13, y + 11), outline=COLOURS[hue], fill=(255, 255, 255), width=2)
     if frame != "plain":
-        canvas.mark(f"{hue} {frame}", x, y - 15)
+        canvas.mark(f"{hue} {frame}", x, y - 11)
     canvas.text(x, y, str(value), colour, size=17)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
-from mathse.figures.canvas import COLOURS, Canvas
+from mathse.figures.canvas import CELL, COLOURS, Canvas
 from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
 
@@ -20,10 +20,11 @@ def _draw_table(canvas: Canvas, labels: list[str], values: list[int]) -> None:
     """Draw the grid, one row for each label, and write the labels and their values into it."""
     rng = canvas.rng
     ink = COLOURS[rng.choice(("black", "blue", "purple", "green"))]
-    row = rng.randint(24, 34 if len(labels) == 3 else 44)
-    top = rng.randint(3, 109 - row * len(labels))
-    left, right = rng.randint(2, 8), rng.randint(103, 109)
-    middle = rng.randint(54, 62)
+    row = CELL
+    top = CELL * rng.randint(0, 4 - len(labels)) + rng.randint(-2, 2)
+    narrow = rng.random() < 0.5  # the numbers stand in the third or in the fourth column of cells
+    left, right = rng.randint(2, 8), rng.randint(84, 90) if narrow else rng.randint(107, 111)
+    middle = rng.randint(54, 58)
     bottom = top + row * len(labels)
     if rng.random() < 0.5:
         canvas.draw.rectangle((left, top, middle, bottom), fill=rng.choice(HEADS))
@@ -35,7 +36,7 @@ def _draw_table(canvas: Canvas, labels: list[str], values: list[int]) -> None:
         if i:
             canvas.draw.line((left, top + row * i, right, top + row * i), fill=ink, width=1)
         canvas.text((left + middle) / 2, top + row * (i + 0.5), label)
-        canvas.text((middle + right) / 2, top + row * (i + 0.5), str(value))
+        canvas.text(70 if narrow else 98, top + row * (i + 0.5), str(value))
 
 
 def figure(rng: Random, level: int) -> Figure:

@@ -10,7 +10,7 @@ import itertools
 import math
 from random import Random
 
-from mathse.figures.canvas import COLOURS, Canvas, font
+from mathse.figures.canvas import CELL, COLOURS, Canvas, font
 from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
 
@@ -32,10 +32,13 @@ def _label_place(canvas: Canvas, text: str, corner: Point, one: Point, two: Poin
     way = (ways[0][0] + ways[1][0], ways[0][1] + ways[1][1])
     scale = math.hypot(*way)
     half_width, half_height = font(canvas.font_name, canvas.size).getlength(text) / 2 + 2, canvas.size * 0.4 + 2
-    for far, aside in itertools.product(range(10, 50, 2), (0, -3, 3, -6, 6, -9, 9, -12, 12)):
+    # First a place in one cell of the picture, which is easier to read.
+    for one_cell, far, aside in itertools.product((True, False), range(10, 50, 2), (0, -3, 3, -6, 6, -9, 9, -12, 12)):
         x = corner[0] + (way[0] * far - way[1] * aside) / scale
         y = corner[1] + (way[1] * far + way[0] * aside) / scale
         box = [(x + sx * half_width, y + sy * half_height) for sx in (-1, 1) for sy in (-1, 1)]
+        if one_cell and any(int(p[0] // CELL) != int(x // CELL) or int(p[1] // CELL) != int(y // CELL) for p in box):
+            continue
         clear = all(  # between the arms, off both, and in the picture
             2 <= p[0] <= 110
             and 2 <= p[1] <= 110
@@ -115,7 +118,7 @@ def _draw_triangle(canvas: Canvas, shape: str, texts: tuple[str, ...], mirrored:
         canvas.mark("right angle", x + dx / 2, y + dy / 2)
     for text, (x, y) in zip(texts, fits, strict=True):
         if text:
-            canvas.text(x, y, text)
+            canvas.text(x, y, text, exact=True)
 
 
 def _angle(name: str, value: int) -> Reading:
@@ -139,7 +142,7 @@ def figure(rng: Random, level: int) -> Figure:
     )
     missing = (
         "What is the missing angle?",
-        f"How large is the angle marked {unknown}?",
+        f"How large is the angle marked {unknown}?" if unknown == "x" else "How large is the angle that is not given?",
         f"How many degrees is the angle {unknown}?" if unknown == "x" else "How many degrees is the unknown angle?",
     )
 
@@ -192,7 +195,7 @@ def figure(rng: Random, level: int) -> Figure:
     steps = [read(reading) for reading in readings]
     if asked == "exterior":
         questions = (
-            f"How large is the exterior angle marked {unknown}?",
+            "How large is the exterior angle?",
             "What is the exterior angle?",
             "How large is the angle outside the triangle?",
         )
