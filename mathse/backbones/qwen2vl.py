@@ -7,13 +7,13 @@ The tower attends to pictures of one size in one batch (transformers loops over 
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mathse.backbones import Loaded, Part
-from mathse.backbones.qlora import Lora, attach, check_quantized, four_bit, unfold
+from mathse.backbones.loading import Layout, load
+from mathse.backbones.qlora import Lora
 from mathse.backbones.weights import checkpoint_files, folder_of
 from mathse.settings import settings
 from mathse.types import Chat
@@ -21,6 +21,12 @@ from mathse.types import Chat
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
+
+LAYOUT = Layout(
+    quantized=r"model\.language_model\.layers\.\d+\.(self_attn|mlp)\.\w+_proj",
+    kept=(r"model\.visual", r"lm_head"),
+    targets=r".*language_model\.layers\.\d+\.(self_attn|mlp)\.\w+_proj",
+)
 
 
 @settings
@@ -54,37 +60,25 @@ class Qwen2VL:
         device: str = "cpu",
     ) -> LoadedQwen2VL:
         """See `Backbone.load`."""
-        import torch
         from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-        from transformers.utils import logging
 
-        from mathse.backbones.attention import register
-
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")  # transformers warns peft, not users
         folder = folder_of(self.family, self.checkpoint)
-        skip = [r"model\.visual", r"lm_head"]
-        # bf16 trains 1.5 times faster on a CPU; decoding there is in float32, so that a batch's size never decides a token.
-        dtype = torch.bfloat16 if device != "cpu" or lora else torch.float32
-        model = Qwen2VLForConditionalGeneration.from_pretrained(
+        module = load(
+            Qwen2VLForConditionalGeneration,
             folder,
-            dtype=dtype,
-            quantization_config=four_bit(skip, dtype) if quantize else None,
-            attn_implementation="sdpa" if device != "cpu" else register(),  # short rows on a CPU: the faster one
-            trust_remote_code=False,
+            LAYOUT,
+            adapter=adapter,
+            lora=lora,
+            quantize=quantize,
+            unfolded=unfolded,
+            device=device,
         )
-        if quantize:
-            check_quantized(model, r"model\.language_model\.layers\.\d+\.(self_attn|mlp)\.\w+_proj")
-        module = attach(model, adapter, lora, targets=r".*language_model\.layers\.\d+\.(self_attn|mlp)\.\w+_proj")
-        loaded = LoadedQwen2VL(
-            unfold(module) if unfolded else module,
+        return LoadedQwen2VL(
+            module,
             AutoTokenizer.from_pretrained(folder, trust_remote_code=False),
             Qwen2VLImageProcessorPil(size={"shortest_edge": self.min_pixels, "longest_edge": self.max_pixels}),
         )
-        loaded.module.to(device)
-        return loaded
 
 
 class LoadedQwen2VL(Loaded):

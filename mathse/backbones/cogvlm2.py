@@ -1,0 +1,163 @@
+"""CogVLM2 (arXiv 2408.16500): our own model code (cogvlm2_model.py), the published checkpoints' names and prompt.
+
+`Question: … Answer:` after the picture, no separators; the picture is one square, resized without regard to its proportions.
+One picture a problem: several are laid side by side in a square (`several=tile`) or refused (`several=refuse`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mathse.backbones import Loaded, Part, open_picture
+from mathse.backbones.loading import Layout, load
+from mathse.backbones.qlora import Lora
+from mathse.backbones.weights import checkpoint_files, folder_of
+from mathse.settings import settings
+from mathse.types import Chat
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+LANGUAGE = r"(self_attn\.language_expert_(query_key_value|dense)|mlp\.language_mlp\.\w+_proj)"
+LAYOUT = Layout(
+    quantized=r"model\.layers\.\d+\.(self_attn|mlp)\..+(query_key_value|dense|_proj)",
+    kept=(r"model\.vision", r"lm_head"),
+    targets=rf".*model\.layers\.\d+\.{LANGUAGE}",
+)
+
+
+@settings
+class CogVLM2:
+    """A member of the family. `checkpoint`: `tiny` (ships with the package), a hub id, or a local folder."""
+
+    checkpoint: str
+    max_length: int
+    several: Literal["tile", "refuse"]
+
+    @property
+    def family(self) -> str:
+        """Its name in file names and reports."""
+        return "cogvlm2"
+
+    def recipe(self) -> dict[str, Any]:
+        """What identifies the weights: the content of local files, the name and revision of hub ones."""
+        return {"checkpoint": checkpoint_files(self.family, self.checkpoint)}
+
+    def load(
+        self,
+        adapter: Path | None = None,
+        *,
+        lora: Lora | None = None,
+        quantize: bool = True,
+        unfolded: bool = False,
+        device: str = "cpu",
+    ) -> LoadedCogVLM2:
+        """See `Backbone.load`."""
+        from transformers import AutoTokenizer
+
+        from mathse.backbones.cogvlm2_model import CogVLM2ForCausalLM, read_config
+
+        folder = folder_of(self.family, self.checkpoint)
+        module = load(
+            CogVLM2ForCausalLM,
+            folder,
+            LAYOUT,
+            adapter=adapter,
+            lora=lora,
+            quantize=quantize,
+            unfolded=unfolded,
+            device=device,
+            config=read_config(folder),
+        )
+        return LoadedCogVLM2(module, AutoTokenizer.from_pretrained(folder, trust_remote_code=False), self.several)
+
+
+class LoadedCogVLM2(Loaded):
+    """CogVLM2 in memory."""
+
+    def __init__(self, module: Any, tokenizer: Any, several: str) -> None:
+        super().__init__()
+        self.module, self.tokenizer, self.several = module, tokenizer, several
+        base = module.get_base_model() if hasattr(module, "get_base_model") else module
+        config = base.config
+        self.body, self.lm_head = base.model, base.lm_head
+        self.layers = config.num_hidden_layers
+        self.side = config.vision_config["image_size"]
+        self.tokens = config.image_tokens
+        self.picture_id = self.pad_id = config.pad_token_id
+        ends = config.eos_token_id
+        self.stop_ids = tuple(ends) if isinstance(ends, list) else (ends,)
+        self.begin, self.end = (tokenizer.convert_ids_to_tokens(i) for i in (config.bos_token_id, self.stop_ids[0]))
+
+    def parts(self, chat: Chat, *, reply: bool) -> list[Part]:
+        parts = [Part(self.begin)]
+        pictures = [picture for turn in chat for picture in turn.images]
+        if pictures:
+            parts += [Part(picture=picture) for picture in self.pictures(pictures)]
+        for i, turn in enumerate(chat):
+            if turn.role == "user":
+                parts.append(Part(f"Question: {turn.text} Answer:"))
+            elif i + 1 == len(chat):
+                parts.append(Part(f"{turn.text}{self.end}", trained=True))
+            else:  # an earlier answer is followed by a line's end, not by the end mark
+                parts += [Part(" "), Part(turn.text, trained=True), Part("\n")]
+        return parts
+
+    def pictures(self, pictures: Sequence[str | Image]) -> Sequence[str | Image]:
+        """The only picture, or all of them in the cells of a square. Raises ValueError where several are refused."""
+        if len(pictures) < 2:
+            return pictures
+        if self.several == "refuse":
+            raise ValueError(f"CogVLM2 takes one picture, the problem has {len(pictures)}; take backbone.several=tile")
+        from PIL import Image as images
+
+        opened = [open_picture(picture) for picture in pictures]
+        across = math.ceil(math.sqrt(len(opened)))
+        width, height = max(p.width for p in opened), max(p.height for p in opened)
+        square = images.new("RGB", (width * across, height * across), "white")
+        for i, picture in enumerate(opened):
+            square.paste(picture, (i % across * width, i // across * height))
+        return [square]
+
+    def picture_shape(self, picture: Image) -> tuple[int, ...]:
+        return (self.tokens,)
+
+    def picture_ids(self, shape: tuple[int, ...]) -> list[int]:
+        return [self.picture_id] * shape[0]
+
+    def positions(self, ids: Tensor, shapes: Sequence[tuple[int, ...]]) -> Tensor:
+        from mathse.backbones.cogvlm2_model import position_ids
+
+        types = (ids == self.picture_id).long()[None]
+        return position_ids(types, types.new_ones(types.shape))
+
+    def see(self, pictures: Sequence[Image]) -> list[Tensor]:
+        import numpy as np
+        import torch
+        from PIL import Image as images
+
+        if not pictures:
+            return []
+        resized = [
+            np.asarray(p.convert("RGB").resize((self.side, self.side), images.Resampling.BICUBIC)) for p in pictures
+        ]
+        pixels = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float() / 255
+        pixels = (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+        return list(self.body.vision(pixels.to(self.device, self.body.vision.boi.dtype)))
+
+    def embed(self, ids: Tensor) -> Tensor:
+        return self.body.embed_tokens(ids)
+
+    def language(
+        self, embeds: Tensor, positions: Tensor, mask: Tensor, picture_mask: Tensor | None = None, cache: Any = None
+    ) -> Tensor:
+        hidden: Tensor = self.body(embeds, positions[0], mask, picture_mask, cache)
+        return hidden
+
+    def head(self, hidden: Tensor) -> Tensor:
+        return self.lm_head(hidden).float()
