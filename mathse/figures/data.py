@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -32,6 +34,10 @@ class Figures:
         if self.size < 1:
             raise ValueError(f"data.size should be at least 1, got {self.size}")
 
+    def recipe(self) -> dict[str, str]:
+        """What the programs draw today, by a sample of it: a family that changes makes other problems under the same settings."""
+        return {"drawn": fingerprint()}
+
     def write(self, out: Path) -> list[Problem]:
         """Draw the problems; pictures go to `out/images`, named by the problem."""
         (out / "images").mkdir(exist_ok=True)
@@ -41,6 +47,13 @@ class Figures:
                 problems.append(save(drawn, out / "images"))
                 shown.advance(1)
         return problems
+
+
+@functools.cache
+def fingerprint() -> str:
+    """A hash of the first few problems of every family, pixels, questions and solutions."""
+    some = islice(stream(0, "train"), 8 * len(family_names()))
+    return hashlib.sha256("".join(drawn.id + drawn.program.to_json() for drawn in some).encode()).hexdigest()[:16]
 
 
 def save(drawn: Drawn, folder: Path) -> Problem:

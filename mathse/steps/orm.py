@@ -30,7 +30,7 @@ def verdict_text(verdict: Verdict, analysis: bool) -> str:
     return json.dumps(fields, ensure_ascii=False)
 
 
-@means(prompts=(JUDGE, REFERENCE))
+@means(version=2, prompts=(JUDGE, REFERENCE))
 def train_orm(
     out: Path,
     *,

@@ -17,7 +17,7 @@ from mathse.types import Chat, Judged, Turn
 _SHOWN: set[str] = set()
 
 
-@means(prompts=(SOLVE,))
+@means(version=2, prompts=(SOLVE,))
 def sft(
     out: Path,
     *,
