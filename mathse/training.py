@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mathse.backbones import Loaded, Row
 from mathse.fit import Fit, plan
+from mathse.memory import release
 from mathse.progress import Progress, progress
 from mathse.store import Runtime
 
@@ -238,6 +239,7 @@ def fit(
             use_distributed_sampler=False,
         )
         trainer.fit(module, datamodule=data)
+    release(cycles=True)
     loaded.module.eval()
     loaded.module.save_pretrained(out / "adapter")
     (out / "adapter" / "README.md").unlink(missing_ok=True)

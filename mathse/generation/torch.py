@@ -16,6 +16,7 @@ from torch import Tensor
 from mathse.backbones import Loaded, Row
 from mathse.generation import Completion, Sampling
 from mathse.generation.cache import RoomyCache
+from mathse.memory import release
 from mathse.types import Chat
 
 PROMPTS = 64  # read together
@@ -51,6 +52,7 @@ def complete(loaded: Loaded, chats: Sequence[Chat], sampling: Sampling, seeds: S
         hidden = loaded.language(loaded.embed(token[:, None]), position, mask, None, cache)
         logits = loaded.head(hidden[:, -1])
         position = position + 1
+    release()
     return _texts(loaded, written, finished, n)
 
 
