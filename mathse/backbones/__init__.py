@@ -104,10 +104,6 @@ class Loaded:
         """The chat in the family's template; with `reply`, ending where the assistant should begin to write."""
         raise NotImplementedError
 
-    def pictures(self, pictures: Sequence[str | Image]) -> Sequence[str | Image]:
-        """The pictures that the model is shown for a chat with these; a family that takes one puts several into one."""
-        return pictures
-
     def picture_shape(self, picture: Image) -> tuple[int, ...]:
         """What decides how many tokens the picture takes and their positions, e.g. (rows, columns) of its grid."""
         raise NotImplementedError

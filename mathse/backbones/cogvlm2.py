@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mathse.backbones import Loaded, Part, open_picture
-from mathse.backbones.loading import Layout, load
-from mathse.backbones.qlora import Lora
-from mathse.backbones.weights import checkpoint_files, folder_of
+from mathse.backbones.loading import Layout, Member
 from mathse.settings import settings
 from mathse.types import Chat
 
@@ -32,49 +30,24 @@ LAYOUT = Layout(
 
 
 @settings
-class CogVLM2:
-    """A member of the family. `checkpoint`: `tiny` (ships with the package), a hub id, or a local folder."""
+class CogVLM2(Member["LoadedCogVLM2"]):
+    """A member of the family. `exact_rope`: see `CogVLM2Config`; nobody has said which of the two the released weights fit better."""
+
+    family = "cogvlm2"
+    layout = LAYOUT
 
     checkpoint: str
     max_length: int
     several: Literal["tile", "refuse"]
+    exact_rope: bool
 
-    @property
-    def family(self) -> str:
-        """Its name in file names and reports."""
-        return "cogvlm2"
-
-    def recipe(self) -> dict[str, Any]:
-        """What identifies the weights: the content of local files, the name and revision of hub ones."""
-        return {"checkpoint": checkpoint_files(self.family, self.checkpoint)}
-
-    def load(
-        self,
-        adapter: Path | None = None,
-        *,
-        lora: Lora | None = None,
-        quantize: bool = True,
-        unfolded: bool = False,
-        device: str = "cpu",
-    ) -> LoadedCogVLM2:
-        """See `Backbone.load`."""
-        from transformers import AutoTokenizer
-
+    def architecture(self, folder: Path, tokenizer: Any) -> tuple[Any, dict[str, Any]]:
         from mathse.backbones.cogvlm2_model import CogVLM2ForCausalLM, read_config
 
-        folder = folder_of(self.family, self.checkpoint)
-        module = load(
-            CogVLM2ForCausalLM,
-            folder,
-            LAYOUT,
-            adapter=adapter,
-            lora=lora,
-            quantize=quantize,
-            unfolded=unfolded,
-            device=device,
-            config=read_config(folder),
-        )
-        return LoadedCogVLM2(module, AutoTokenizer.from_pretrained(folder, trust_remote_code=False), self.several)
+        return CogVLM2ForCausalLM, {"config": read_config(folder, exact_rope=self.exact_rope)}
+
+    def wrap(self, module: Any, tokenizer: Any) -> LoadedCogVLM2:
+        return LoadedCogVLM2(module, tokenizer, self.several)
 
 
 class LoadedCogVLM2(Loaded):
@@ -98,7 +71,7 @@ class LoadedCogVLM2(Loaded):
         parts = [Part(self.begin)]
         pictures = [picture for turn in chat for picture in turn.images]
         if pictures:
-            parts += [Part(picture=picture) for picture in self.pictures(pictures)]
+            parts.append(Part(picture=self.one(pictures)))
         for i, turn in enumerate(chat):
             if turn.role == "user":
                 parts.append(Part(f"Question: {turn.text} Answer:"))
@@ -108,10 +81,10 @@ class LoadedCogVLM2(Loaded):
                 parts += [Part(" "), Part(turn.text, trained=True), Part("\n")]
         return parts
 
-    def pictures(self, pictures: Sequence[str | Image]) -> Sequence[str | Image]:
+    def one(self, pictures: Sequence[str | Image]) -> str | Image:
         """The only picture, or all of them in the cells of a square. Raises ValueError where several are refused."""
-        if len(pictures) < 2:
-            return pictures
+        if len(pictures) == 1:
+            return pictures[0]
         if self.several == "refuse":
             raise ValueError(f"CogVLM2 takes one picture, the problem has {len(pictures)}; take backbone.several=tile")
         from PIL import Image as images
@@ -122,7 +95,7 @@ class LoadedCogVLM2(Loaded):
         square = images.new("RGB", (width * across, height * across), "white")
         for i, picture in enumerate(opened):
             square.paste(picture, (i % across * width, i // across * height))
-        return [square]
+        return square
 
     def picture_shape(self, picture: Image) -> tuple[int, ...]:
         return (self.tokens,)

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mathse.backbones import Loaded, Part
-from mathse.backbones.loading import Layout, load
-from mathse.backbones.qlora import Lora
-from mathse.backbones.weights import checkpoint_files, folder_of
+from mathse.backbones.loading import Layout, Member
 from mathse.settings import settings
 from mathse.types import Chat
 
@@ -32,60 +30,31 @@ LAYOUT = Layout(
 
 
 @settings
-class InternVL25:
-    """A member of the family. `checkpoint`: `tiny` (ships with the package), a hub id, or a local folder.
+class InternVL25(Member["LoadedInternVL25"]):
+    """A member of the family. `system` is the template's system message, `max_tiles` the most tiles of a picture."""
 
-    `system` is the template's own system message; the tiny model, whose tokenizer knows no Chinese, has a short one.
-    """
+    family = "internvl25"
+    layout = LAYOUT
 
     checkpoint: str
     max_tiles: int
     max_length: int
     system: str
 
-    @property
-    def family(self) -> str:
-        """Its name in file names and reports."""
-        return "internvl25"
+    def architecture(self, folder: Path, tokenizer: Any) -> tuple[Any, dict[str, Any]]:
+        from transformers import InternVLForConditionalGeneration
 
-    def recipe(self) -> dict[str, Any]:
-        """What identifies the weights: the content of local files, the name and revision of hub ones."""
-        return {"checkpoint": checkpoint_files(self.family, self.checkpoint)}
-
-    def load(
-        self,
-        adapter: Path | None = None,
-        *,
-        lora: Lora | None = None,
-        quantize: bool = True,
-        unfolded: bool = False,
-        device: str = "cpu",
-    ) -> LoadedInternVL25:
-        """See `Backbone.load`."""
-        from transformers import AutoTokenizer, InternVLForConditionalGeneration
-
-        folder = folder_of(self.family, self.checkpoint)
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         config = json.loads((folder / "config.json").read_text())
-        if config.get("model_type") == "internvl_chat":
-            from mathse.backbones.internvl25_model import InternVL25ForConditionalGeneration, register, translate
+        if config.get("model_type") != "internvl_chat":
+            return InternVLForConditionalGeneration, {}
+        from mathse.backbones.internvl25_model import InternVL25ForConditionalGeneration, register, translate
 
-            register()
-            kind: Any = InternVL25ForConditionalGeneration
-            changed = {"config": translate(config, tokenizer.convert_tokens_to_ids(CONTEXT))}
-        else:
-            kind, changed = InternVLForConditionalGeneration, {}
-        module = load(
-            kind,
-            folder,
-            LAYOUT,
-            adapter=adapter,
-            lora=lora,
-            quantize=quantize,
-            unfolded=unfolded,
-            device=device,
-            **changed,
-        )
+        register()
+        return InternVL25ForConditionalGeneration, {
+            "config": translate(config, tokenizer.convert_tokens_to_ids(CONTEXT))
+        }
+
+    def wrap(self, module: Any, tokenizer: Any) -> LoadedInternVL25:
         return LoadedInternVL25(module, tokenizer, self.max_tiles, self.system)
 
 

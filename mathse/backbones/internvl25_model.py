@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import InternVLConfig, InternVLForConditionalGeneration, LlamaConfig, Qwen2Config
 from transformers.conversion_mapping import register_checkpoint_conversion_mapping
@@ -147,18 +146,3 @@ def translate(original: dict[str, Any], image_token_id: int) -> InternVLConfig:
         image_seq_length=tokens,
         tie_word_embeddings=tied,
     )
-
-
-def load_original(
-    folder: str, original: dict[str, Any], image_token_id: int, **kwargs: Any
-) -> InternVL25ForConditionalGeneration:
-    """The checkpoint in `folder`, shard by shard; every key must find its place."""
-    register()
-    kwargs.setdefault("dtype", torch.float32)
-    model, info = InternVL25ForConditionalGeneration.from_pretrained(
-        folder, config=translate(original, image_token_id), output_loading_info=True, **kwargs
-    )
-    lost = {kind: sorted(info[kind]) for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") if info[kind]}
-    if lost:
-        raise ValueError(f"{folder}: the checkpoint does not fit InternVL2.5: {lost}")
-    return model

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mathse.backbones import Loaded, Part
-from mathse.backbones.loading import Layout, load
-from mathse.backbones.qlora import Lora
-from mathse.backbones.weights import checkpoint_files, folder_of
+from mathse.backbones.loading import Layout, Member
 from mathse.settings import settings
 from mathse.types import Chat
 
@@ -30,55 +28,30 @@ LAYOUT = Layout(
 
 
 @settings
-class Qwen2VL:
-    """A member of the family. `checkpoint`: `tiny` (ships with the package), a hub id, or a local folder.
+class Qwen2VL(Member["LoadedQwen2VL"]):
+    """A member of the family.
 
     A picture is resized so that it has between `min_pixels` and `max_pixels`: the same in training, generation and evaluation.
     """
+
+    family = "qwen2vl"
+    layout = LAYOUT
 
     checkpoint: str
     min_pixels: int
     max_pixels: int
     max_length: int
 
-    @property
-    def family(self) -> str:
-        """Its name in file names and reports."""
-        return "qwen2vl"
+    def architecture(self, folder: Path, tokenizer: Any) -> tuple[Any, dict[str, Any]]:
+        from transformers import Qwen2VLForConditionalGeneration
 
-    def recipe(self) -> dict[str, Any]:
-        """What identifies the weights: the content of local files, the name and revision of hub ones."""
-        return {"checkpoint": checkpoint_files(self.family, self.checkpoint)}
+        return Qwen2VLForConditionalGeneration, {}
 
-    def load(
-        self,
-        adapter: Path | None = None,
-        *,
-        lora: Lora | None = None,
-        quantize: bool = True,
-        unfolded: bool = False,
-        device: str = "cpu",
-    ) -> LoadedQwen2VL:
-        """See `Backbone.load`."""
-        from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
+    def wrap(self, module: Any, tokenizer: Any) -> LoadedQwen2VL:
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-        folder = folder_of(self.family, self.checkpoint)
-        module = load(
-            Qwen2VLForConditionalGeneration,
-            folder,
-            LAYOUT,
-            adapter=adapter,
-            lora=lora,
-            quantize=quantize,
-            unfolded=unfolded,
-            device=device,
-        )
-        return LoadedQwen2VL(
-            module,
-            AutoTokenizer.from_pretrained(folder, trust_remote_code=False),
-            Qwen2VLImageProcessorPil(size={"shortest_edge": self.min_pixels, "longest_edge": self.max_pixels}),
-        )
+        size = {"shortest_edge": self.min_pixels, "longest_edge": self.max_pixels}
+        return LoadedQwen2VL(module, tokenizer, Qwen2VLImageProcessorPil(size=size))
 
 
 class LoadedQwen2VL(Loaded):

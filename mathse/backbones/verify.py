@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from mathse.backbones.loading import Layout, load
 
 LIMIT = 1e-4
+TENSORS = ("model.safetensors", "inputs.safetensors", "outputs.safetensors")
 STRICT = ("logits", "vision_features", "greedy_logits")
 Outputs = dict[str, Tensor]
 
@@ -62,7 +64,7 @@ def cogvlm2(folder: Path) -> Callable[[Original], tuple[Outputs, Callable[[Tenso
         out["inputs_embeds"] = model.embed(case.ids, types, features)
         out["position_ids"] = position_ids(types, case.mask)
         out["vision_expert_mask"] = experts(types == VISION).long()
-        with _first_layer(model.model.layers[0], out):
+        with _Kept(model.model.layers[0], out):
             out["hidden_final"] = model.model(out["inputs_embeds"], out["position_ids"], case.mask, types == VISION)
         out["logits"] = model.lm_head(out["hidden_final"]).float()
         return out, whole
@@ -104,7 +106,7 @@ def internvl25(folder: Path) -> Callable[[Original], tuple[Outputs, Callable[[Te
             ).last_hidden_state
 
         out["inputs_embeds"] = embed(case.ids)
-        with _first_layer(inner.language_model.layers[0], out):
+        with _Kept(inner.language_model.layers[0], out):
             out["hidden_final"] = language(case.ids)
         out["logits"] = model.lm_head(out["hidden_final"]).float()
         return out, lambda ids: model.lm_head(language(ids)[:, -1]).float()
@@ -139,7 +141,7 @@ def _placeholder(folder: Path) -> int:
     return found[0]
 
 
-class _first_layer:
+class _Kept:
     """Keeps what a decoder layer puts out as `hidden_after_layer0`."""
 
     def __init__(self, layer: torch.nn.Module, out: Outputs) -> None:
@@ -164,14 +166,15 @@ def differences(folder: Path) -> tuple[dict[str, float], bool]:
 
     Raises ValueError that says what is wrong with the folder.
     """
-    for name in ("config.json", "model.safetensors", "inputs.safetensors", "outputs.safetensors"):
-        if not (folder / name).is_file():
-            raise ValueError(
-                f"{folder / name} is missing; mathse.backbones.verify needs a folder as its docstring describes"
-            )
-    architecture = json.loads((folder / "config.json").read_text()).get("architectures", ["none"])[0]
+    for name in TENSORS:
+        _readable(folder / name)
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except ValueError as error:
+        raise ValueError(f"config.json: {error}") from error
+    architecture = (config.get("architectures") or ["none"])[0]
     if architecture not in FAMILIES:
-        raise ValueError(f"{folder}/config.json: architecture {architecture} is not one of {', '.join(FAMILIES)}")
+        raise ValueError(f"config.json: architecture {architecture} is not one of {', '.join(FAMILIES)}")
     inputs, outputs = load_file(folder / "inputs.safetensors"), load_file(folder / "outputs.safetensors")
     run = FAMILIES[architecture](folder)
     found: dict[str, float] = {}
@@ -202,6 +205,15 @@ def differences(folder: Path) -> tuple[dict[str, float], bool]:
     return found, equal
 
 
+def _readable(path: Path) -> None:
+    """Raises ValueError naming a file of tensors that is missing or torn."""
+    try:
+        with safe_open(path, "pt"):
+            pass
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path.name}: {error}; this module's docstring says what a folder holds") from error
+
+
 def _of(tensors: dict[str, Tensor], case: str) -> dict[str, Tensor]:
     return {key.removeprefix(f"{case}."): value for key, value in tensors.items() if key.startswith(f"{case}.")}
 
@@ -209,10 +221,11 @@ def _of(tensors: dict[str, Tensor], case: str) -> dict[str, Tensor]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m mathse.backbones.verify", description=__doc__)
     parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
     try:
-        found, equal = differences(parser.parse_args().folder)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
+        found, equal = differences(folder)
+    except (ValueError, OSError, KeyError, SafetensorError) as error:
+        print(f"error: {folder}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     print(json.dumps({"max_abs_diff": found, "greedy_equal": equal}))
     bad = any(value >= LIMIT for key, value in found.items() if key.rsplit(".", 1)[-1] in STRICT)
