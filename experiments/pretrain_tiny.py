@@ -307,7 +307,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5600, help="steps of phases 2 and 3 (32 pictures each)")
     parser.add_argument("--warmup-steps", type=int, default=3000, help="steps of phase 1 (cells only)")
     parser.add_argument(
-        "--pool", type=int, default=60000, help="pictures drawn, each used several times with other exercises"
+        "--pool",
+        type=int,
+        default=60000,
+        help="pictures drawn, each used several times with other exercises (60,000 take 8.5 GB of memory)",
     )
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 SIDE = 112  # pixels; 4 x 4 cells of 28, the patch of two merged 14-pixel patches that Qwen2-VL reads as one token
 CELL = 28
-PATCH = 14
+PATCH = 14  # what the tower sees as one piece: ticks, dots and parts are as far apart
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (205, 40, 40),

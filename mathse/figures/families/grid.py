@@ -1,6 +1,6 @@
 """Coordinate grid with numbered axes: the distance of two points, the way along the lines, a rectangle's area.
 
-[a grid 0 to 6, P at (1, 2), Q at (5, 2)]   How far is it from P to Q?
+[a grid 0 to 5, P at (1, 2), Q at (5, 2)]   How far is it from P to Q?
 Step 1: P is at x = 1. / Step 2: Q is at x = 5. / Step 3: From 1 to 5 it is 4. -> 4
 """
 

@@ -1,6 +1,6 @@
 """Ruler with a bar lying along it: its length, what is left of a longer piece, two bars compared.
 
-[a ruler 0 to 8, a red bar from 2 to 7]   How long is the red bar?
+[a ruler 0 to 7, a red bar from 2 to 7]   How long is the red bar?
 Step 1: The red bar starts at 2. / Step 2: The red bar ends at 7. / Step 3: 7 - 2 = 5. -> 5
 """
 

@@ -63,7 +63,7 @@ def _column(
 
 
 def figure(rng: Random, level: int) -> Figure:
-    """Level 1: each mark labelled; 2: marks between the labels, shares; 3: two hands, cups or thermometers."""
+    """Level 1: one hand, cup or thermometer, all marks of a dial labelled; 2: marks between labels, shares; 3: two of a kind."""
     canvas = Canvas(rng)
     kind = rng.choice(("scale", "thermometer", "cup"))
     every = 1 if level == 1 else 2
