@@ -3,10 +3,11 @@
     python experiments/pretrain_tiny.py --family qwen2vl
 
 From random weights, in three phases: (1) the tower learns to say, from each picture token, the marks whose centre lies in
-its cell, and which cell it is; (2) the whole model mostly transcribes pictures cell by cell; (3) transcription gives way to
-describing pictures, reading single values, checking statements, and arithmetic in text. Only pictures of the train split
-are drawn. Questions and the phrases of prompts and verdicts are only ever repeated word by word, and no worked solution is
-shown: stage 1 has that left to teach.
+its cell, the numbers they stand for, and which cell it is; (2) the whole model mostly transcribes pictures cell by cell;
+(3) transcription gives way to describing pictures, reading values by name, checking statements, and arithmetic in text and
+in words. Only pictures of the train split are drawn. Figures' questions and the phrases of prompts and verdicts are only ever
+repeated word by word, what is calculated never follows from the picture, and no worked solution is shown: stage 1 has that
+left to teach.
 Every 200 steps the state is saved, so a killed run goes on where it was. At the end the weights are written with a card:
 how they were made, how well they read.
 """
@@ -19,13 +20,15 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -33,23 +36,13 @@ from mathse.backbones import Loaded, Row
 from mathse.backbones.attention import register
 from mathse.feedback.orm import JUDGE
 from mathse.figures import Drawn, family_names, misread, near, stream
-from mathse.figures.canvas import CELL, Canvas
+from mathse.figures.canvas import Mark, cells_of
 from mathse.figures.program import Reading, Value
 from mathse.steps.generate import SOLVE
 from mathse.types import Turn
 
 TINY = Path(__file__).parent.parent / "mathse" / "backbones" / "tiny"
 VOCABULARY = 1024
-SPECIAL = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|vision_pad|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
-)
 BATCH = 32
 GROUP = 8  # steps whose rows are drawn together and sorted by length
 PROMPT_WORDS = (
@@ -62,17 +55,26 @@ PROMPT_WORDS = (
 # ---- what the base is taught ----
 
 
-def transcription(drawn: Drawn) -> str:
+# Of each picture as a family sees it, the marks in the cell of each token, in raster order.
+Views = list[list[list[Mark]]]
+
+
+def transcription(views: Views) -> str:
     """Every picture cell by cell in raster order: its marks, or a dash; rows end in a slash."""
     lines = []
-    for canvas in drawn.canvases:
-        cells, width = [_cell(cell) for cell in canvas.cells()], canvas.side // CELL
+    for view in views:
+        cells, width = [_cell(cell) for cell in view], side_of(view)
         lines.append(" / ".join(" ".join(cells[row * width : (row + 1) * width]) for row in range(width)))
     return "\n".join(lines)
 
 
-def _cell(marks: list[str]) -> str:
-    return "".join(f"{mark} " if len(mark) > 1 else mark for mark in marks).strip() or "-"
+def side_of(view: list[list[Mark]]) -> int:
+    """Cells along one side of a square picture."""
+    return math.isqrt(len(view))
+
+
+def _cell(marks: list[Mark]) -> str:
+    return "".join(f"{mark.text} " if len(mark.text) > 1 else mark.text for mark in marks).strip() or "-"
 
 
 def calculation(rng: Random) -> tuple[str, int]:
@@ -106,21 +108,31 @@ def _equation(left: str, value: int) -> str:
     return f"{left} is {value}." if left.startswith("The") else f"{left} = {value}."
 
 
-def lesson(drawn: Drawn, rng: Random, progress: float) -> tuple[Turn, ...]:
+def lesson(drawn: Drawn, views: Views, rng: Random, progress: float) -> tuple[Turn, ...]:
     """One picture and two short exercises on it, as the turns of a chat; `progress` goes from 0 to 1 during training."""
     early = progress < 0.15
-    makers = [_describe, _read, _check, _calculate, _repeat]
-    weights = [3.0, 3.0, 0.5 + 3 * progress, 1.5, 0.0 if early else 3.0]
+    makers = [_describe, _read, _check, _calculate, _list, _chain, _words, _choose, _repeat]
+    late = 0.0 if early else 1.0
+    weights = [1.5, 4.0, 0.5 + 2 * progress, 1.0, 3.0 * late, 1.5 * late, 3.0 * late, late, 1.5 * late]
     exercises = [rng.choices(makers, weights)[0](drawn, rng)]
     if early or rng.random() < 0.9 - progress:
         # First in the beginning: the text stands at the same distance from the picture each time, which is easier to learn.
-        exercises.insert(0 if early or rng.random() < 0.5 else 1, ("Transcribe the picture.", transcription(drawn)))
+        exercises.insert(0 if early or rng.random() < 0.5 else 1, ("Transcribe the picture.", transcription(views)))
     else:
         exercises.append(rng.choices(makers, weights)[0](drawn, rng))
     turns: list[Turn] = []
     for i, (ask, reply) in enumerate(exercises):
         turns += [Turn("user", ask, tuple(drawn.pictures) if i == 0 else ()), Turn("assistant", reply)]
     return tuple(turns)
+
+
+def _numbered(sentences: Sequence[str]) -> str:
+    return "\n".join(f"Step {i}: {sentence}" for i, sentence in enumerate(sentences, start=1))
+
+
+def _lined_up(ask: str, sentences: Sequence[str], rng: Random) -> tuple[str, str]:
+    """An exercise whose sentences are to stand one after the other, or numbered on lines of their own."""
+    return (f"{ask} Number the steps.", _numbered(sentences)) if rng.random() < 0.5 else (ask, " ".join(sentences))
 
 
 def _say(reading: Reading, rng: Random, value: Value | None = None) -> str:
@@ -131,11 +143,22 @@ def _describe(drawn: Drawn, rng: Random) -> tuple[str, str]:
     return "Describe the picture.", " ".join(_say(reading, rng) for reading in drawn.program.readings)
 
 
+def _some(drawn: Drawn, rng: Random) -> list[Reading]:
+    return rng.sample(drawn.program.readings, min(len(drawn.program.readings), rng.choice((1, 2, 2, 3))))
+
+
 def _read(drawn: Drawn, rng: Random) -> tuple[str, str]:
-    chosen = rng.sample(drawn.program.readings, min(len(drawn.program.readings), rng.choice((1, 2, 2, 3))))
-    return "Read " + " and ".join(reading.where for reading in chosen) + ".", " ".join(
-        _say(reading, rng) for reading in chosen
-    )
+    chosen = _some(drawn, rng)
+    ask = "Read " + " and ".join(reading.where for reading in chosen) + "."
+    return _lined_up(ask, [_say(reading, rng) for reading in chosen], rng)
+
+
+def _list(drawn: Drawn, rng: Random) -> tuple[str, str]:
+    """Readings and calculations, one a line. The numbers to calculate with are random: nothing is concluded from the picture."""
+    chosen, sums = _some(drawn, rng), [calculation(rng) for _ in range(rng.choice((1, 1, 2)))]
+    asks = [f"read {reading.where}" for reading in chosen] + [f"calculate {left}" for left, _ in sums]
+    sentences = [_say(reading, rng) for reading in chosen] + [_equation(left, value) for left, value in sums]
+    return f"In steps, {', '.join(asks)}.", _numbered(sentences)
 
 
 def _check(drawn: Drawn, rng: Random) -> tuple[str, str]:
@@ -148,13 +171,121 @@ def _check(drawn: Drawn, rng: Random) -> tuple[str, str]:
             statements.append(_say(reading, rng, misread(reading, rng) if i == bad else None))
         else:
             statements.append(equation(rng, wrong=i == bad))
-    listed = "\n".join(f"Step {i + 1}: {statement}" for i, statement in enumerate(statements))
-    return f"Which of these is wrong?\n{listed}", "All are right." if bad is None else f"Step {bad + 1} is wrong."
+    return (
+        f"Which of these is wrong?\n{_numbered(statements)}",
+        "All are right." if bad is None else f"Step {bad + 1} is wrong.",
+    )
 
 
 def _calculate(drawn: Drawn, rng: Random) -> tuple[str, str]:
     sums = [calculation(rng) for _ in range(3)]
-    return f"Calculate {', '.join(left for left, _ in sums)}.", " ".join(_equation(left, value) for left, value in sums)
+    ask = f"Calculate {', '.join(left for left, _ in sums)}."
+    return _lined_up(ask, [_equation(left, value) for left, value in sums], rng)
+
+
+def _chain(drawn: Drawn, rng: Random) -> tuple[str, str]:
+    """Given values and told what to do with them, one calculation after the other, each on what came out of the last."""
+    readings = rng.sample(drawn.program.readings, min(len(drawn.program.readings), rng.choice((2, 2, 3))))
+    largest = rng.choice((12, 30, 90))
+    values = [rng.randint(1, largest) for _ in readings]
+    said = " ".join(_say(reading, rng, value) for reading, value in zip(readings, values, strict=True))
+    orders, equations, value = ["Take it."], [], values[0]
+    if len(values) > 1:
+        low, high = sorted(values[:2])
+        a, b = values[:2]
+        order, equation, value = rng.choice(
+            [
+                ("Add the first two.", f"{a} + {b} = {a + b}.", a + b),
+                ("Take the smaller of the first two from the larger.", f"{high} - {low} = {high - low}.", high - low),
+                ("Multiply the first two.", f"{a} * {b} = {a * b}.", a * b),
+            ][: 3 if largest == 12 else 2]
+        )
+        orders, equations = [order], [equation]
+        if len(values) == 3 and rng.random() < 0.7:
+            orders.append("Add the third.")
+            equations.append(f"{value} + {values[2]} = {value + values[2]}.")
+            value += values[2]
+    for _ in range(rng.choice((1, 1, 2)) if len(values) == 1 else rng.choice((0, 1, 1))):
+        order, equation, value = rng.choice(_follow_ups(value, rng))
+        orders.append(order)
+        equations.append(equation)
+    return _lined_up(f"{said} {' '.join(orders)}", equations, rng)
+
+
+def _follow_ups(value: int, rng: Random) -> list[tuple[str, str, int]]:
+    """What can be done with `value` next: the order, the equation, and what comes out."""
+    n, top = rng.randint(1, 30), rng.choice((60, 90, 180))
+    ways = [
+        ("Double it.", f"2 * {value} = {2 * value}.", 2 * value),
+        (f"Add {n}.", f"{value} + {n} = {value + n}.", value + n),
+    ]
+    if value <= top:
+        ways += [(f"Take it from {top}.", f"{top} - {value} = {top - value}.", top - value)] * 2
+    if value > n:
+        ways.append((f"Take {n} from it.", f"{value} - {n} = {value - n}.", value - n))
+    if value <= 12:
+        times = n % 11 + 2
+        ways.append((f"Multiply it by {times}.", f"{times} * {value} = {times * value}.", times * value))
+    return ways
+
+
+NAMES = (
+    tuple("ABCDEFGHKLMNPQRSTU"),
+    ("red", "blue", "green", "orange", "purple", "black"),
+    ("the first number", "the second number", "the third number"),
+    ("the left", "the right", "the top", "the bottom"),
+    ("pen", "cup", "hat", "key", "bag", "toy", "map", "bun", "nut", "pie", "fan", "cap"),
+)
+# What is asked in words, and the calculation that it means (a is not the smaller one).
+WORDS = (
+    (
+        "{a} + {b}",
+        ("What is the sum of {a} and {b}?", "How much are {a} and {b} together?", "What is {a} if {b} is added?"),
+    ),
+    (
+        "{a} - {b}",
+        (
+            "What is the difference of {a} and {b}?",
+            "How much larger is {a} than {b}?",
+            "How many more is {a} than {b}?",
+            "How much is missing from {b} to {a}?",
+            "How far is it from {b} to {a}?",
+            "{b} of {a} are gone. How many are left?",
+        ),
+    ),
+    ("{a} * {b}", ("What is {a} times {b}?", "How much are {a} pieces of {b}?", "What is the area of {a} by {b}?")),
+)
+
+
+def _words(drawn: Drawn, rng: Random) -> tuple[str, str]:
+    """Arithmetic in words, on numbers or on names that stand for numbers. Nothing is said of pictures."""
+    names = rng.sample(rng.choice(NAMES), rng.choice((2, 2, 3)))
+    largest = rng.choice((12, 30, 90))
+    values = {name: rng.randint(1, largest) for name in names}
+    named = rng.random() < 0.7
+    asks, replies = [], []
+    for _ in range(rng.choice((1, 2))):
+        left, wordings = rng.choice(WORDS if largest == 12 else WORDS[:2])
+        x, y = sorted(rng.sample(names, 2), key=lambda name: -values[name])
+        if "-" not in left and rng.random() < 0.5:
+            x, y = y, x
+        a, b = values[x], values[y]
+        asks.append(rng.choice(wordings).format(a=x if named else a, b=y if named else b))
+        result = {"+": a + b, "-": a - b, "*": a * b}[left[4]]
+        replies.append(f"{left.format(a=a, b=b)} = {result}.")
+    given = " ".join(f"{name} is {value}." for name, value in values.items()) if named else ""
+    return _lined_up(f"{given} {' '.join(asks)}".strip(), replies, rng)
+
+
+def _choose(drawn: Drawn, rng: Random) -> tuple[str, str]:
+    """The letter that stands before a number."""
+    choices = rng.sample(range(1, 100), rng.choice((3, 4, 4)))
+    place = rng.randrange(len(choices))
+    listed = " ".join(f"({letter}) {choice}" for letter, choice in zip("ABCD", choices, strict=False))
+    says = rng.choice(("{number} is choice {letter}.", "Choice {letter} says {number}."))
+    return f"Which choice is {choices[place]}? Choices: {listed}", says.format(
+        number=choices[place], letter="ABCD"[place]
+    )
 
 
 def _repeat(drawn: Drawn, rng: Random) -> tuple[str, str]:
@@ -182,14 +313,14 @@ def _repeat(drawn: Drawn, rng: Random) -> tuple[str, str]:
 # ---- tokenizer and models ----
 
 
-def corpus(pool: Sequence[Drawn]) -> list[str]:
+def corpus(pool: Sequence[Drawn], views: Callable[[Drawn], Views]) -> list[str]:
     """Text for the tokenizer: exercises, questions, and the fixed words of our prompts and verdicts. No solutions."""
     rng = Random("tokenizer")
-    texts = [turn.text for drawn in pool for turn in lesson(drawn, rng, 0.5)]
+    texts = [turn.text for drawn in pool for turn in lesson(drawn, views(drawn), rng, 0.5)]
     return texts + [drawn.program.question for drawn in pool] + [SOLVE, JUDGE, *PROMPT_WORDS] * 50
 
 
-def make_tokenizer(pool: Sequence[Drawn], folder: Path) -> Any:
+def make_tokenizer(pool: Sequence[Drawn], family: Family, folder: Path) -> Any:
     """A byte-level BPE of 1,024 tokens (any text can be written), digits one by one; the one in `folder` if it is there."""
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -206,21 +337,21 @@ def make_tokenizer(pool: Sequence[Drawn], folder: Path) -> Any:
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY,
-        special_tokens=list(SPECIAL),
+        special_tokens=list(family.special),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(corpus(pool), trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    tokenizer.train_from_iterator(corpus(pool, family.views), trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **family.roles)
     fast.save_pretrained(folder)
     return fast
 
 
 def make_qwen2vl(tokenizer: Any) -> tuple[nn.Module, Any]:
-    """A Qwen2-VL of 2.9 million parameters: hidden 192, 4 layers; tower 128 wide, 3 layers."""
+    """A Qwen2-VL of 2.9 million parameters: hidden 192, 4 layers; tower 128 wide, 4 layers."""
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL}
+    ids = tokenizer.get_vocab()
     config = Qwen2VLConfig(
         text_config={
             "vocab_size": VOCABULARY,
@@ -237,7 +368,7 @@ def make_qwen2vl(tokenizer: Any) -> tuple[nn.Module, Any]:
             "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]},
         },
         vision_config={
-            "depth": 3,
+            "depth": 4,
             "embed_dim": 128,
             "hidden_size": 192,
             "num_heads": 4,
@@ -263,37 +394,197 @@ def make_qwen2vl(tokenizer: Any) -> tuple[nn.Module, Any]:
     )
 
 
-FAMILIES = {"qwen2vl": make_qwen2vl}
+def make_internvl25(tokenizer: Any) -> tuple[nn.Module, Any]:
+    """An InternVL2.5 of its 8B member's kind (InternViT and Llama), as wide and deep as the tiny Qwen2-VL; a tile is 112 pixels."""
+    from transformers import InternVLConfig, InternVLForConditionalGeneration, LlamaConfig
+    from transformers.models.internvl.configuration_internvl import InternVLVisionConfig
+
+    from mathse.backbones.internvl25 import LoadedInternVL25
+
+    ids = tokenizer.get_vocab()
+    config = InternVLConfig(
+        text_config=LlamaConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=192,
+            intermediate_size=512,
+            num_hidden_layers=4,
+            num_attention_heads=6,
+            num_key_value_heads=2,
+            max_position_embeddings=4096,
+            rms_norm_eps=1e-5,
+            tie_word_embeddings=True,
+            bos_token_id=ids["<s>"],
+            eos_token_id=ids["<|im_end|>"],
+            pad_token_id=ids["</s>"],
+        ),
+        vision_config=InternVLVisionConfig(
+            hidden_size=128,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            attention_bias=True,
+            intermediate_size=512,
+            image_size=112,
+            patch_size=14,
+        ),
+        image_token_id=ids["<IMG_CONTEXT>"],
+        image_seq_length=16,
+        tie_word_embeddings=True,
+    )
+    config._attn_implementation = register()
+    model = InternVLForConditionalGeneration(config)
+    return model, LoadedInternVL25(model, tokenizer, 1, "You are a helpful assistant.")
+
+
+def make_cogvlm2(tokenizer: Any) -> tuple[nn.Module, Any]:
+    """A CogVLM2 with a visual expert in every layer, as wide and deep as the tiny Qwen2-VL; its square has 112 pixels."""
+    from mathse.backbones.cogvlm2 import LoadedCogVLM2
+    from mathse.backbones.cogvlm2_model import CogVLM2Config, CogVLM2ForCausalLM
+
+    ids = tokenizer.get_vocab()
+    config = CogVLM2Config(
+        vocab_size=VOCABULARY,
+        hidden_size=192,
+        intermediate_size=512,
+        num_hidden_layers=4,
+        num_attention_heads=6,
+        num_multi_query_heads=2,
+        rms_norm_eps=1e-5,
+        tie_word_embeddings=False,
+        bos_token_id=ids["<|begin_of_text|>"],
+        eos_token_id=[ids["<|end_of_text|>"], ids["<|eot_id|>"]],
+        pad_token_id=ids["<|reserved_special_token_0|>"],
+        vision_config={
+            "dropout_prob": 0.0,
+            "hidden_act": "gelu",
+            "in_channels": 3,
+            "num_hidden_layers": 4,
+            "hidden_size": 128,
+            "patch_size": 14,
+            "num_heads": 4,
+            "intermediate_size": 512,
+            "layer_norm_eps": 1e-6,
+            "num_positions": 65,
+            "image_size": 112,
+        },
+    )
+    model = CogVLM2ForCausalLM(config)
+    return model, LoadedCogVLM2(model, tokenizer, "tile")
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the recipe needs to know of a family.
+
+    `special` tokens and their `roles` in the tokenizer; how to `make` a model and its `Loaded` with random weights; the cells that its
+    picture tokens stand for (`views`); the pictures it is shown for a problem; how many features stand at each end of a picture
+    that are no cell's (`ends`).
+    """
+
+    special: tuple[str, ...]
+    roles: dict[str, str]
+    make: Callable[[Any], tuple[nn.Module, Any]]
+    views: Callable[[Drawn], Views]
+    shown: Callable[[Any, Drawn], list[Image]] = lambda loaded, drawn: drawn.pictures
+    ends: int = 0
+
+
+def whole(drawn: Drawn) -> Views:
+    """A token for each 28 pixels."""
+    return [canvas.cells() for canvas in drawn.canvases]
+
+
+def tiles(drawn: Drawn) -> Views:
+    """Sixteen tokens for each picture, whatever its size."""
+    return [canvas.cells(canvas.side // 4) for canvas in drawn.canvases]
+
+
+def square(drawn: Drawn) -> Views:
+    """Sixteen tokens for all pictures together, laid out in the cells of a square as `LoadedCogVLM2.one` does."""
+    side, across = drawn.canvases[0].side, math.ceil(math.sqrt(len(drawn.canvases)))
+    marks = [
+        Mark(mark.text, mark.x + i % across * side, mark.y + i // across * side, mark.values)
+        for i, canvas in enumerate(drawn.canvases)
+        for mark in canvas.marks
+    ]
+    return [cells_of(marks, side * across, side * across // 4)]
+
+
+FAMILIES = {
+    "qwen2vl": Family(
+        (
+            "<|endoftext|>",
+            "<|im_start|>",
+            "<|im_end|>",
+            "<|vision_start|>",
+            "<|vision_end|>",
+            "<|vision_pad|>",
+            "<|image_pad|>",
+            "<|video_pad|>",
+        ),
+        {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"},
+        make_qwen2vl,
+        whole,
+    ),
+    "internvl25": Family(
+        ("<s>", "</s>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>"),
+        {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "</s>"},
+        make_internvl25,
+        tiles,
+    ),
+    "cogvlm2": Family(
+        ("<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>", "<|eot_id|>"),
+        {"bos_token": "<|begin_of_text|>", "eos_token": "<|end_of_text|>"},
+        make_cogvlm2,
+        square,
+        lambda loaded, drawn: [loaded.one(drawn.pictures)],
+        ends=1,  # boi and eoi
+    ),
+}
 
 
 # ---- training ----
 
 
 class Cells(nn.Module):
-    """The heads of phase 1, thrown away afterwards: from a picture token, the first three marks of its cell, its row and its column.
+    """The heads of phase 1, thrown away afterwards: from a picture token, the first three marks of its cell, the numbers that they
+    stand for (a bar's letter for the number over the bar, a hand for the number it points at), its row and its column.
 
     The towers know where a patch is only relative to others; asked for row and column, they learn to say it, and the language model can
-    then look cells up, which it has to for transcribing. Without this it found the cells much later.
+    then look cells up, which it has to for transcribing. Asked for the numbers, they bring a name and its number together in one token,
+    so that the language model finds the number where it finds the name. Without these it learned both much later, or not at all.
     """
+
+    DIGITS = 3  # of each of two numbers, as characters: none, 0, …, 9
 
     def __init__(self, hidden: int, marks: list[str]) -> None:
         super().__init__()
         self.index = {mark: i + 1 for i, mark in enumerate(marks)}
         self.marks = nn.Linear(hidden, 3 * (len(marks) + 1))
+        self.numbers = nn.Linear(hidden, 2 * self.DIGITS * 11)
         self.place = nn.Linear(hidden, 2 * 4)
 
-    def loss(self, features: Tensor, canvases: Sequence[Canvas]) -> Tensor:
-        cells = [cell for canvas in canvases for cell in canvas.cells()]
-        targets = torch.tensor([([self.index[m] for m in cell] + [0, 0, 0])[:3] for cell in cells])
-        logits = self.marks(features).float().unflatten(-1, (3, -1))
-        weight = torch.where(targets > 0, 1.0, 0.2)
-        named = (
-            nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none") * weight.flatten()
-        )
-        sides = [canvas.side // CELL for canvas in canvases]
+    def loss(self, features: Tensor, views: Views) -> Tensor:
+        cells = [cell for view in views for cell in view]
+        marks = torch.tensor([([self.index[mark.text] for mark in cell] + [0, 0, 0])[:3] for cell in cells])
+        numbers = torch.tensor([self.digits([value for mark in cell for value in mark.values]) for cell in cells])
+        sides = [side_of(view) for view in views]
         places = torch.tensor([(row, column) for side in sides for row in range(side) for column in range(side)])
+        named = _entropy(self.marks(features).unflatten(-1, (3, -1)), marks)
+        counted = _entropy(self.numbers(features).unflatten(-1, (2 * self.DIGITS, 11)), numbers)
         where = self.place(features).float().unflatten(-1, (2, 4))
-        return named.mean() + 0.3 * nn.functional.cross_entropy(where.flatten(0, 1), places.flatten())
+        return named + counted + 0.3 * nn.functional.cross_entropy(where.flatten(0, 1), places.flatten())
+
+    def digits(self, values: Sequence[int]) -> list[int]:
+        """The first two numbers digit by digit, right-aligned; 0 for none, a digit's own number + 1 else."""
+        written = "".join(str(value).rjust(self.DIGITS) for value in values[:2]).ljust(2 * self.DIGITS)
+        return [0 if character == " " else int(character) + 1 for character in written]
+
+
+def _entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """The cross entropy of logits (N, slots, classes), empty slots counted a fifth."""
+    each = nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
+    weights = torch.where(targets.flatten() > 0, 1.0, 0.2)
+    return (each * weights).sum() / weights.sum()
 
 
 def learning_rate(done: float, peak: float) -> float:
@@ -304,8 +595,8 @@ def learning_rate(done: float, peak: float) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", choices=sorted(FAMILIES), default="qwen2vl")
-    parser.add_argument("--steps", type=int, default=5600, help="steps of phases 2 and 3 (32 pictures each)")
-    parser.add_argument("--warmup-steps", type=int, default=3000, help="steps of phase 1 (cells only)")
+    parser.add_argument("--steps", type=int, default=3600, help="steps of phases 2 and 3 (32 pictures each)")
+    parser.add_argument("--warmup-steps", type=int, default=3600, help="steps of phase 1 (cells only)")
     parser.add_argument(
         "--pool",
         type=int,
@@ -324,17 +615,18 @@ def main() -> None:
     begun = time.time()
     pool = tuple(islice(stream(1000 + args.seed, "train"), args.pool))
     print(f"{len(pool)} pictures of {len(family_names())} families in {time.time() - begun:.0f} s", flush=True)
-    tokenizer = make_tokenizer(pool[:3000], work)
+    family = FAMILIES[args.family]
+    tokenizer = make_tokenizer(pool[:3000], family, work)
     tokenizer.save_pretrained(out)
-    model, loaded = FAMILIES[args.family](tokenizer)
-    marks = sorted({mark for drawn in pool for canvas in drawn.canvases for cell in canvas.cells() for mark in cell})
+    model, loaded = family.make(tokenizer)
+    marks = sorted({mark.text for drawn in pool for view in family.views(drawn) for cell in view for mark in cell})
     cells = Cells(192, marks)
     everything = nn.ModuleDict({"model": model, "cells": cells})
     optimizers = make_optimizers(everything, args.rate)
     peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
     first = restore(work, everything, optimizers)
     total = args.warmup_steps + args.steps
-    lessons = Lessons(loaded, pool, args.seed)
+    lessons = Lessons(loaded, family, pool, args.seed)
     average, since = 0.0, time.time()
     for step in range(first, total):
         rng = Random(f"{args.seed}/{step}")
@@ -349,9 +641,9 @@ def main() -> None:
             for group, peak in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = learning_rate(done, peak)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            features = loaded.see([picture for drawn in drawns for picture in drawn.pictures])
-            seen = torch.cat(features)
-            loss = cells.loss(seen, [canvas for drawn in drawns for canvas in drawn.canvases])
+            features = loaded.see([picture for drawn in drawns for picture in family.shown(loaded, drawn)])
+            seen = torch.cat([feature[family.ends : len(feature) - family.ends] for feature in features])
+            loss = cells.loss(seen, [view for drawn in drawns for view in family.views(drawn)])
             if not warm:
                 batch = loaded.batch(rows, side="right", features=features)
                 language = loaded.loss(batch) / (batch.labels[:, 1:] != -100).sum()
@@ -373,7 +665,7 @@ def main() -> None:
             )
         if (step + 1) % 200 == 0 or step + 1 == total:
             save(work, everything, optimizers, step + 1)
-        if not warm and (step + 1) % 1000 == 0:
+        if not warm and (step + 1) % 600 == 0:
             print("reads", json.dumps(reading_accuracy(loaded, args.seed, 20)), flush=True)
             since = time.time()
     finish(args, out, model, loaded, total, time.time() - begun)
@@ -382,8 +674,8 @@ def main() -> None:
 class Lessons:
     """The rows of each step, of similar length: a function of seed and step alone, so that a resumed run sees the same ones."""
 
-    def __init__(self, loaded: Loaded, pool: Sequence[Drawn], seed: int) -> None:
-        self.loaded, self.pool, self.seed = loaded, pool, seed
+    def __init__(self, loaded: Loaded, family: Family, pool: Sequence[Drawn], seed: int) -> None:
+        self.loaded, self.family, self.pool, self.seed = loaded, family, pool, seed
         self.group = -1
         self.batches: list[list[tuple[Drawn, Row]]] = []
 
@@ -393,7 +685,9 @@ class Lessons:
         if group != self.group:
             rng = Random(f"{self.seed}/{group}")
             chosen = rng.sample(self.pool, BATCH * GROUP)
-            rows = [(drawn, self.loaded.encode(lesson(drawn, rng, progress))) for drawn in chosen]
+            rows = [
+                (drawn, self.loaded.encode(lesson(drawn, self.family.views(drawn), rng, progress))) for drawn in chosen
+            ]
             rows.sort(key=lambda pair: len(pair[1]))
             self.batches = [rows[i * BATCH : (i + 1) * BATCH] for i in range(GROUP)]
             rng.shuffle(self.batches)
@@ -457,22 +751,24 @@ def restore(work: Path, modules: nn.Module, optimizers: Sequence[torch.optim.Opt
 
 
 def reading_accuracy(loaded: Loaded, seed: int, per_family: int) -> dict[str, float]:
-    """Share of pictures of the test split whose description is right in every value, per family."""
+    """Per family, the share of pictures of the test split of which up to two values, asked for by name, are both read right."""
     from mathse.generation import Sampling
     from mathse.generation.torch import complete
 
+    greedy = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=60)
     scores = {}
     for family in family_names():
         drawns = list(islice(stream(2000 + seed, "test", [family]), per_family))
-        chats = [(Turn("user", "Describe the picture.", tuple(drawn.pictures)),) for drawn in drawns]
-        texts = complete(
-            loaded, chats, Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=120), seeds=[""] * len(chats)
-        )
+        asked = [
+            Random(drawn.id).sample(drawn.program.readings, min(2, len(drawn.program.readings))) for drawn in drawns
+        ]
+        chats = [
+            (Turn("user", f"Read {' and '.join(reading.where for reading in some)}.", tuple(drawn.pictures)),)
+            for drawn, some in zip(drawns, asked, strict=True)
+        ]
         right = 0
-        for drawn, (text,) in zip(drawns, texts, strict=True):
-            right += all(
-                any(say.format(**{r.name: r.value}) in text.text for say in r.says) for r in drawn.program.readings
-            )
+        for some, (text,) in zip(asked, complete(loaded, chats, greedy, seeds=[""] * len(chats)), strict=True):
+            right += all(any(say.format(**{r.name: r.value}) in text.text for say in r.says) for r in some)
         scores[family] = round(right / len(drawns), 3)
     scores["all"] = round(sum(scores.values()) / len(scores), 3)
     return scores

@@ -85,7 +85,7 @@ def test_a_program_survives_json() -> None:
 def test_marks_are_transcribed_cell_by_cell() -> None:
     drawn = next(d for d in stream(0, "train", ["rectangle"]))
     shown = {str(reading.value) for reading in drawn.program.readings}
-    written = "".join(mark for cell in drawn.canvases[0].cells() for mark in cell)
+    written = "".join(mark.text for cell in drawn.canvases[0].cells() for mark in cell)
     assert all(digit in written for value in shown for digit in value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -37,11 +38,12 @@ def font(name: str, size: int) -> ImageFont.FreeTypeFont:
 
 @dataclass(frozen=True)
 class Mark:
-    """Something drawn that has a name (a character, a shape), and where its centre is, in pixels."""
+    """Something drawn that has a name (a character, a shape), where its centre is, in pixels, and the numbers it stands for."""
 
     text: str
     x: float
     y: float
+    values: tuple[int, ...] = ()
 
 
 def _into_cell(middle: float, half: float, away: int, side: int) -> float:
@@ -77,8 +79,9 @@ class Canvas:
         *,
         exact: bool = False,
         away: tuple[int, int] = (0, 0),
+        values: tuple[int, ...] = (),
     ) -> None:
-        """Write `string` centred on (x, y), moved inwards where it would leave the picture.
+        """Write `string`, which stands for `values`, centred on (x, y), moved inwards where it would leave the picture.
 
         Unless `exact`, a string that fits into one cell is moved by as few pixels as will bring it there, and not against
         `away` (the signs of x and y, away from a line that it labels): a picture token then sees the whole number, which a
@@ -94,26 +97,31 @@ class Canvas:
             y = _into_cell(y, half - 1, away[1], self.side)
         self.draw.text((x, y), string, fill=COLOURS[colour], font=face, anchor="mm")
         left = x - width / 2
-        for character in string:
+        for i, character in enumerate(string):
             step = face.getlength(character)
             if character != " ":
-                self.marks.append(Mark(character, left + step / 2, y))
+                self.marks.append(Mark(character, left + step / 2, y, () if i else values))
             left += step
 
-    def mark(self, name: str, x: float, y: float) -> None:
-        """Remember that something called `name` was drawn with its centre at (x, y)."""
-        self.marks.append(Mark(name, x, y))
+    def mark(self, name: str, x: float, y: float, values: tuple[int, ...] = ()) -> None:
+        """Remember that something called `name`, which stands for `values`, was drawn with its centre at (x, y)."""
+        self.marks.append(Mark(name, x, y, values))
 
     def colours(self, count: int) -> list[str]:
         """`count` different colour names, black excepted."""
         return self.rng.sample([name for name in COLOURS if name != "black"], count)
 
-    def cells(self) -> list[list[str]]:
-        """The marks of each 28-pixel cell, cells in raster order, marks from left to right."""
-        per_row = self.side // CELL
-        grid: list[list[Mark]] = [[] for _ in range(per_row * per_row)]
-        for mark in self.marks:
-            column = min(int(mark.x // CELL), per_row - 1)
-            row = min(int(mark.y // CELL), per_row - 1)
-            grid[row * per_row + column].append(mark)
-        return [[mark.text for mark in sorted(cell, key=lambda m: (m.x, m.y))] for cell in grid]
+    def cells(self, size: int = CELL) -> list[list[Mark]]:
+        """The marks of each cell of `size` pixels, cells in raster order, marks from left to right, the upper half first."""
+        return cells_of(self.marks, self.side, size)
+
+
+def cells_of(marks: Sequence[Mark], side: int, size: int) -> list[list[Mark]]:
+    """The marks of each cell of `size` pixels of a square, cells in raster order, marks from left to right, the upper half first."""
+    per_row = side // size
+    grid: list[list[Mark]] = [[] for _ in range(per_row * per_row)]
+    for mark in marks:
+        column = min(int(mark.x // size), per_row - 1)
+        row = min(int(mark.y // size), per_row - 1)
+        grid[row * per_row + column].append(mark)
+    return [sorted(cell, key=lambda mark: (mark.y // (size / 2), mark.x, mark.y)) for cell in grid]

@@ -1,7 +1,7 @@
-"""Coloured shapes strewn over the picture: how many of a colour or kind, how many together, how many more.
+"""Coloured shapes strewn over the picture: how many of a colour or kind, how many of two together.
 
-[three red circles, two blue circles]   How many more red than blue shapes are there?
-Step 1: Red shapes: 3. / Step 2: Blue shapes: 2. / Step 3: 3 - 2 = 1. -> 1
+[three red circles, two blue circles]   How many red and blue shapes are there together?
+Step 1: Red shapes: 3. / Step 2: Blue shapes: 2. / Step 3: 3 + 2 = 5. -> 5
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ def _places(rng: Random, count: int, radius: float) -> list[tuple[float, float]]
     ]
 
 
-def _draw_shape(canvas: Canvas, colour: str, kind: str, x: float, y: float, radius: float) -> None:
-    """Draw one filled shape with its centre at (x, y)."""
+def _draw_shape(
+    canvas: Canvas, colour: str, kind: str, x: float, y: float, radius: float, counts: tuple[int, int]
+) -> None:
+    """Draw one filled shape with its centre at (x, y); `counts` says how many there are of its colour and of its kind."""
     if kind == "circle":
         canvas.draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=COLOURS[colour])
     elif kind == "square":
@@ -34,7 +36,7 @@ def _draw_shape(canvas: Canvas, colour: str, kind: str, x: float, y: float, radi
     else:
         low = y + radius * 0.9
         canvas.draw.polygon((x, y - radius * 1.1, x - radius * 1.1, low, x + radius * 1.1, low), fill=COLOURS[colour])
-    canvas.mark(f"{colour} {kind}", x, y)
+    canvas.mark(f"{colour} {kind}", x, y, counts)
 
 
 def _count(name: str, what: str, value: int) -> Reading:
@@ -48,49 +50,18 @@ def _sum(name: str, first: str, second: str) -> Step:
     return Step(name, "add", (first, second), (f"{{{first}}} + {{{second}}} = {{{name}}}.",))
 
 
-def _both(rng: Random, canvas: Canvas, shapes: list[tuple[str, str]], colours: list[str], kinds: list[str]) -> Figure:
-    """Questions about two colours of two kinds, where each of the four sorts is counted."""
-    sorts = {(c, k): _count(f"{c}_{k}s", f"{c} {k}s", shapes.count((c, k))) for c in colours for k in kinds}
-    if rng.random() < 0.5:  # one colour, both kinds
-        word, chosen = rng.choice(colours), [(c, k) for c, k in sorts]
-        chosen = [sort for sort in chosen if sort[0] == word]
-        noun = f"{word} shapes"
-    else:
-        word = rng.choice(kinds)
-        chosen = [sort for sort in sorts if sort[1] == word]
-        noun = f"{word}s"
-    first, second = sorted((sorts[sort] for sort in chosen), key=lambda r: -int(r.value))
-    a, b = first.name, second.name
-    steps = [read(first), read(second)]
-    if rng.random() < 0.6:
-        questions: tuple[str, ...] = (
-            f"How many {noun} are there?",
-            f"Count the {noun}.",
-            f"How many {noun} do you see?",
-        )
-        steps += [_sum("sum", a, b)]
-    else:
-        more, fewer = a.replace("_", " "), b.replace("_", " ")
-        questions = (f"How many more {more} than {fewer} are there?", f"How many fewer {fewer} than {more} are there?")
-        steps += [Step("difference", "sub", (a, b), (f"{{{a}}} - {{{b}}} = {{difference}}.",))]
-    return Figure([canvas], rng.choice(questions), list(sorts.values()), steps)
-
-
 def figure(rng: Random, level: int) -> Figure:
-    """Level 1: up to 6 shapes of one kind, two colours; 2: three colours, or kinds; 3: colour and kind both matter."""
+    """Level 1: up to 4 shapes of one kind, two colours; 2: up to 5; 3: up to 6, of two kinds."""
     canvas = Canvas(rng)
-    count = rng.randint(*((3, 6), (4, 8), (5, 9))[level - 1])
-    colours = rng.sample(list(COLOURS), (2, 3, 2)[level - 1])
-    kinds = rng.sample(KINDS, (1, 2, 2)[level - 1])
-    if level == 2 and rng.random() < 0.5:
-        kinds = kinds[:1]
+    count = rng.randint(*((2, 4), (3, 5), (4, 6))[level - 1])
+    colours = rng.sample(list(COLOURS), 2)
+    kinds = rng.sample(KINDS, 2 if level == 3 else 1)
     shapes = [(colour, rng.choice(kinds)) for colour in colours]
     shapes += [(rng.choice(colours), rng.choice(kinds)) for _ in range(count - len(shapes))]
     radius = rng.uniform(8, 11.5)
     for (colour, kind), (x, y) in zip(shapes, _places(rng, count, radius), strict=True):
-        _draw_shape(canvas, colour, kind, x, y, radius * rng.uniform(0.85, 1))
-    if level == 3:
-        return _both(rng, canvas, shapes, colours, kinds)
+        counts = (sum(c == colour for c, _ in shapes), sum(k == kind for _, k in shapes))
+        _draw_shape(canvas, colour, kind, x, y, radius * rng.uniform(0.85, 1), counts)
 
     by_colour = [_count(c, f"{c} shapes", sum(colour == c for colour, _ in shapes)) for c in colours]
     by_kind = [_count(f"{k}s", f"{k}s", sum(kind == k for _, kind in shapes)) for k in kinds]
@@ -100,24 +71,12 @@ def figure(rng: Random, level: int) -> Figure:
     tail = "" if asked_kinds else " shapes"
     first, second = sorted(rng.sample(group, 2), key=lambda r: -int(r.value))
     a, b = first.name, second.name
-    asked = rng.choice(("one", "together", "more"))
+    asked = rng.choice(("one", "together"))
     if asked == "one":
         one = rng.choice(group)
         noun = one.name + tail
-        questions: tuple[str, ...] = (
-            f"How many {noun} are there?",
-            f"Count the {noun}.",
-            f"How many {noun} do you see?",
-        )
+        questions: tuple[str, ...] = (f"How many {noun} are there?", f"How many {noun} do you see?")
         answer = Step("answer", "same", (one.name,), ("The answer is {answer}.", "So the count is {answer}."))
         return Figure([canvas], rng.choice(questions), readings, [read(one), answer])
-    if asked == "together":
-        questions = (f"How many {a} and {b}{tail} are there together?", f"How many shapes are {a} or {b}?")
-        if asked_kinds:
-            questions = (f"How many {a} and {b} are there together?", "How many shapes are there in all?")
-        steps = [read(first), read(second), _sum("sum", a, b)]
-    else:
-        questions = (f"How many more {a} than {b}{tail} are there?", f"How many fewer {b} than {a}{tail} are there?")
-        difference = Step("difference", "sub", (a, b), (f"{{{a}}} - {{{b}}} = {{difference}}.",))
-        steps = [read(first), read(second), difference]
-    return Figure([canvas], rng.choice(questions), readings, steps)
+    questions = (f"How many {a} and {b}{tail} are there together?", f"What is the sum of the {a} and the {b}{tail}?")
+    return Figure([canvas], rng.choice(questions), readings, [read(first), read(second), _sum("sum", a, b)])

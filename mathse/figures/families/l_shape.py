@@ -1,4 +1,4 @@
-"""L-shaped figure with labelled sides: a missing side, the perimeter, the area as two rectangles.
+"""L-shaped figure with labelled sides: a missing side, the area as two rectangles.
 
 [an L cut by a dashed line, 3 at the top, 4 at the left, 8 at the bottom, 2 at the right]   What is its area?
 Step 1: The top side is 3. / ... / Step 5: 3 * 4 = 12. / Step 6: 8 * 2 = 16. / Step 7: 12 + 16 = 28. -> 28
@@ -12,7 +12,6 @@ from mathse.figures.canvas import COLOURS, Canvas
 from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
 
-ASKED = (("missing", "area"), ("missing", "perimeter", "area"), ("missing", "perimeter", "area", "differ"))
 OFFSETS = {"top": (0, -10), "bottom": (0, 11), "left": (-15, 0), "right": (15, 0)}
 
 
@@ -71,12 +70,12 @@ class _Ell:
 
 
 def figure(rng: Random, level: int) -> Figure:
-    """Level 1: small numbers; 2: perimeter, all labels; 3: larger numbers, the two areas compared."""
+    """Level 1: small numbers, no label but those needed; 2: all labels; 3: larger numbers."""
     canvas = Canvas(rng)
-    asked = rng.choice(ASKED[level - 1])
+    asked = rng.choice(("missing", "area"))
     ell = _Ell(canvas)
     s, t = ell.s, ell.t
-    cut = asked in ("area", "differ")
+    cut = asked == "area"
     if cut:  # the left label is the height of the narrow part alone
         largest = (6, 9, 12)[level - 1]
         wide = rng.randint(3, largest)
@@ -84,7 +83,7 @@ def figure(rng: Random, level: int) -> Figure:
         values = (narrow, rng.randint(2, min(largest, 60 // narrow)), wide, rng.randint(1, min(largest, 72 // wide)))
         ell.dashed((0, t), (s, t))
     else:
-        largest = (15, 30, 60)[level - 1] if asked == "missing" else 30
+        largest = (15, 30, 60)[level - 1]
         wide, high = rng.randint(4, largest), rng.randint(4, largest)
         values = (rng.randint(1, wide - 2), high, wide, rng.randint(1, high - 2))
     places = (
@@ -111,37 +110,14 @@ def figure(rng: Random, level: int) -> Figure:
         else:
             ell.label((s, t / 2), "right", "?")
         whole, piece = (labels[2], labels[0]) if level_side else (labels[1], labels[3])
-        questions: tuple[str, ...] = ("How long is the side marked with ?", "What number belongs at the question mark?")
+        questions: tuple[str, ...] = ("How long is the side marked with ?", "What is the missing side?")
         equation = f"{{{whole.name}}} - {{{piece.name}}} = {{missing}}."
         steps = [read(whole), read(piece), Step("missing", "sub", (whole.name, piece.name), (equation,))]
         return Figure([canvas], rng.choice(questions), readings, steps)
-    if asked == "perimeter":
-        a, b = labels[2], labels[1]
-        questions = ("What is the perimeter of the figure?", "How long is the way around the figure?")
-        steps = [
-            read(a),
-            read(b),
-            Step("sum", "add", (a.name, b.name), (f"{{{a.name}}} + {{{b.name}}} = {{sum}}.",)),
-            Step("perimeter", "mul", (2, "sum"), ("2 * {sum} = {perimeter}.", "Twice {sum} is {perimeter}.")),
-        ]
-        return Figure([canvas], rng.choice(questions), readings, steps)
-
     steps = [read(reading) for reading in readings]
     for name, i, j in (("first", 0, 1), ("second", 2, 3)):
         side, other = labels[i].name, labels[j].name
         steps.append(Step(name, "mul", (side, other), (f"{{{side}}} * {{{other}}} = {{{name}}}.",)))
-    if asked == "area":
-        questions = (
-            "What is the area of the figure?",
-            "How large is the area of the whole figure?",
-            "How many unit squares fill the figure?",
-        )
-        steps.append(Step("area", "add", ("first", "second"), ("{first} + {second} = {area}.",)))
-    else:
-        questions = (
-            "By how much do the areas of the two parts differ?",
-            "The dashed line makes two rectangles. What is the difference of their areas?",
-        )
-        says = ("{first} and {second} differ by {difference}.",)
-        steps.append(Step("difference", "diff", ("first", "second"), says))
+    questions = ("What is the area of the figure?", "How large is the area of the figure?")
+    steps.append(Step("area", "add", ("first", "second"), ("{first} + {second} = {area}.",)))
     return Figure([canvas], rng.choice(questions), readings, steps)

@@ -1,7 +1,7 @@
-"""Number line with labelled ends and an arrow at one tick: its value, and how far it is from an end.
+"""Number line with labelled ends and an arrow at one tick: its value, and how far it is from the left end.
 
 [a line from 20 to 50, six gaps, one marked +5, an arrow at the fourth tick]   What value does the arrow show?
-Step 1: The left end is 20. / Step 2: One gap is 5. / Step 3: The arrow is 4 gaps from the left. /
+Step 1: The left end is 20. / Step 2: One gap is 5. / Step 3: The arrow is at tick 4 from the left. /
 Step 4: 4 * 5 = 20. / Step 5: 20 + 20 = 40. -> 40
 """
 
@@ -14,7 +14,7 @@ from mathse.figures.figure import Figure
 from mathse.figures.program import Reading, Step, read
 
 
-def _draw_line(canvas: Canvas, left: int, right: int, gaps: int, ticks: int, unit: int | None) -> None:
+def _draw_line(canvas: Canvas, left: int, right: int, gaps: int, ticks: int, unit: int) -> None:
     """Draw the line with its ticks, end labels and arrow, and an arc with +`unit` over a gap far from the arrow."""
     rng = canvas.rng
     y = rng.randint(54, 84)
@@ -33,26 +33,24 @@ def _draw_line(canvas: Canvas, left: int, right: int, gaps: int, ticks: int, uni
     at, tip, colour = x + pitch * ticks, y - half - 2, rng.choice(("red", "green", "orange"))
     canvas.draw.line((at, tip - rng.randint(18, 30), at, tip - 6), fill=COLOURS[colour], width=3)
     canvas.draw.polygon((at - 5, tip - 8, at + 5, tip - 8, at, tip), fill=COLOURS[colour])
-    canvas.mark("arrow", at, tip - 8)
-    if unit is not None:
-        start = x if ticks > gaps / 2 else end - pitch
-        canvas.draw.arc((start, y - half - 9, start + pitch, y - half + 3), 180, 360, fill=ink, width=2)
-        canvas.text(start + pitch / 2, y - half - 20, f"+{unit}")
+    canvas.mark("arrow", at, tip - 8, (ticks, gaps))
+    start = x if ticks > gaps / 2 else end - pitch
+    canvas.draw.arc((start, y - half - 9, start + pitch, y - half + 3), 180, 360, fill=ink, width=2)
+    canvas.text(start + pitch / 2, y - half - 20, f"+{unit}")
 
 
 def figure(rng: Random, level: int) -> Figure:
-    """Level 1: easy gaps, small ends; 2: gaps up to 9; 3: up to 12, or the gap follows from the right end."""
+    """Level 1: easy gaps, small ends; 2: gaps up to 9; 3: up to 12."""
     canvas = Canvas(rng)
     gaps = rng.randint(3, (5, 6, 7)[level - 1])
     ticks = rng.randint(1, gaps - 1)
     unit = rng.choice(((1, 2, 5, 10), range(2, 10), range(2, 13))[level - 1])
-    hidden = level == 3 and rng.random() < 0.5  # the value of a gap is not written, the line starts at 0
     highest = 120 - gaps * unit
-    left = 0 if hidden else rng.randint(0, min(highest, (20, 40, 60)[level - 1]))
+    left = rng.randint(0, min(highest, (20, 40, 60)[level - 1]))
     if level == 1 and unit in (5, 10):
         left -= left % 5
     right = left + gaps * unit
-    _draw_line(canvas, left, right, gaps, ticks, None if hidden else unit)
+    _draw_line(canvas, left, right, gaps, ticks, unit)
 
     left_read = Reading(
         "left", left, ("The left end is {left}.", "The line starts at {left}."), "the label at the left end"
@@ -71,44 +69,14 @@ def figure(rng: Random, level: int) -> Figure:
         "the tick under the arrow",
         tuple(other for other in (ticks - 1, ticks + 1) if 0 < other < gaps),
     )
-    readings = [left_read, right_read, gaps_read, ticks_read] + ([] if hidden else [unit_read])
-    gap = (
-        [read(right_read), read(gaps_read), Step("unit", "div", ("right", "gaps"), ("{right} / {gaps} = {unit}.",))]
-        if hidden
-        else [read(unit_read)]
-    )
+    readings = [left_read, right_read, gaps_read, ticks_read, unit_read]
     jump = Step("jump", "mul", ("ticks", "unit"), ("{ticks} * {unit} = {jump}.", "{ticks} times {unit} is {jump}."))
-    asked = rng.choice(("value", "value", "left", "right"))
+    asked = rng.choice(("value", "left"))
     if asked == "value":
-        questions: tuple[str, ...] = (
-            "What value does the arrow show?",
-            "Which number does the arrow point at?",
-            "What number belongs to the tick at the arrow?",
-        )
-        steps = [*gap, read(ticks_read), jump]
-        if not hidden:
-            steps = [read(left_read), *steps, Step("value", "add", ("left", "jump"), ("{left} + {jump} = {value}.",))]
-    elif asked == "left":
-        questions = (
-            "How far is the arrow from the left end?",
-            "How much larger is the arrow's value than the left end?",
-        )
-        steps = [*gap, read(ticks_read), jump]
-    elif hidden:
-        questions = ("How much is one gap on the line worth?", "By how much do neighbouring ticks differ?")
-        steps = gap
+        questions = ("What value does the arrow show?", "Which number does the arrow point at?")
+        steps = [read(left_read), read(unit_read), read(ticks_read), jump]
+        steps.append(Step("value", "add", ("left", "jump"), ("{left} + {jump} = {value}.",)))
     else:
-        questions = ("How far is the arrow from the right end?", "How much is missing from the arrow to the right end?")
-        steps = [
-            *gap,
-            read(gaps_read),
-            read(ticks_read),
-            Step("rest", "sub", ("gaps", "ticks"), ("{gaps} - {ticks} = {rest}.",)),
-            Step(
-                "distance",
-                "mul",
-                ("rest", "unit"),
-                ("{rest} * {unit} = {distance}.", "{rest} times {unit} is {distance}."),
-            ),
-        ]
+        questions = ("How far is the arrow from the left end?", "What is the distance of the arrow from the left end?")
+        steps = [read(unit_read), read(ticks_read), jump]
     return Figure([canvas], rng.choice(questions), readings, steps)

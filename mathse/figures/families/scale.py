@@ -1,7 +1,7 @@
-"""Dial, thermometer or measuring cup that stands exactly on a mark: what is missing, a share, two compared.
+"""Dial, thermometer or measuring cup that stands exactly on a mark: what is missing, what it shows after a rise.
 
-[a dial 0, 10, ... 60, the hand at 40]   The scale shall show 55. How much is missing?
-Step 1: The red hand is at 40. / Step 2: 55 - 40 = 15. -> 15
+[a dial 0, 10, ... 60, the red hand at 40]   How much is missing from the red hand to 55?
+Step 1: The red hand points to 40. / Step 2: 55 - 40 = 15. -> 15
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _dial(canvas: Canvas, ticks: int, tick: int, every: int, hands: dict[str, in
     for hue, i in hands.items():
         tip = at(i, radius - 8, radius - 8)
         canvas.draw.line(((x, y), tip), fill=COLOURS[hue], width=4)
-        canvas.mark(f"{hue} hand", *tip)
+        canvas.mark(f"{hue} hand", *tip, (i * tick,))
     canvas.draw.ellipse((x - 4, y - 4, x + 4, y + 4), fill=DARK)
 
 
@@ -54,7 +54,7 @@ def _column(
     else:
         canvas.draw.rectangle((x, y, x + wide, bottom), fill=COLOURS[hue])
         canvas.draw.line(((x, top), (x, bottom), (x + wide, bottom), (x + wide, top)), fill=DARK, width=2)
-    canvas.mark(f"{hue} level", x + wide / 2, y)
+    canvas.mark(f"{hue} level", x + wide / 2, y, (mark * tick,))
     for i in range(ticks + 1):
         height = bottom - pitch * i
         canvas.draw.line((x - (5 if i % every == 0 else 3), height, x, height), fill=DARK)
@@ -63,7 +63,7 @@ def _column(
 
 
 def figure(rng: Random, level: int) -> Figure:
-    """Level 1: one hand, cup or thermometer, all marks of a dial labelled; 2: marks between labels, shares; 3: two of a kind."""
+    """Level 1: one hand, cup or thermometer, all marks of a dial labelled; 2: marks between labels; 3: two of a kind."""
     canvas = Canvas(rng)
     kind = rng.choice(("scale", "thermometer", "cup"))
     every = 1 if level == 1 else 2
@@ -72,11 +72,7 @@ def figure(rng: Random, level: int) -> Figure:
     else:
         every, ticks = 2, rng.choice((4, 6) if kind == "cup" else (4,))
     tick = rng.choice((1, 2, 3, 4, 5, 10) if every == 1 else (1, 2, 5) if ticks > 9 else (1, 2, 5, 10))
-    asked = rng.choice(
-        (("missing", "more"), ("missing", "more", "room", "share"), ("differ", "sum", "room", "missing"))[level - 1]
-    )
-    if kind == "thermometer" and asked in ("share", "sum"):
-        asked = rng.choice(("missing", "more", "room") if level < 3 else ("differ", "room"))
+    asked = rng.choice(("missing", "more"))
 
     hues = canvas.colours(2 if level == 3 else 1)
     marks = rng.sample(range(1, ticks), len(hues))
@@ -109,71 +105,12 @@ def figure(rng: Random, level: int) -> Figure:
     hue, value = first.name, int(first.value)
     one = f"the {hue} {thing}"
     steps = [read(first)]
-    if asked == "share":
-        counts = [n for n in range(2, 10) if value % n == 0 and value // n <= 12]
-        if counts:
-            n = rng.choice(counts)
-            questions = {
-                "scale": (
-                    f"{n} equal boxes weigh what the {hue} hand shows. How heavy is one?",
-                    f"The scale carries {n} equal bags. What does one weigh?",
-                ),
-                "cup": (
-                    f"The {hue} cup is poured evenly into {n} glasses. How much is in each?",
-                    f"{n} equal drinks fill the {hue} cup this far. How large is one?",
-                ),
-            }[kind]
-            steps.append(Step("share", "div", (hue, n), (f"{{{hue}}} / {n} = {{share}}.",)))
-            return Figure([canvas], rng.choice(questions), shown, steps)
-        asked = "room"
     if asked == "missing":
         goal = value + rng.randint(1, (20, 40, 60)[level - 1])
-        questions = {
-            "scale": (
-                f"The {hue} hand shall point to {goal}. How much is missing?",
-                f"How much must be added to bring the {hue} hand to {goal}?",
-            ),
-            "thermometer": (
-                f"The {hue} thermometer shall show {goal}. How much is missing?",
-                f"By how much must {one} rise to show {goal}?",
-            ),
-            "cup": (
-                f"How much must be poured into {one} to have {goal}?",
-                f"A recipe needs {goal}. How much is missing in {one}?",
-            ),
-        }[kind]
+        questions = (f"How much is missing from {one} to {goal}?", f"By how much must {one} rise to show {goal}?")
         steps.append(Step("missing", "sub", (goal, hue), (f"{goal} - {{{hue}}} = {{missing}}.",)))
-    elif asked == "more":
-        n = rng.randint(1, (20, 30, 40)[level - 1])
-        questions = {
-            "scale": (f"{n} more is put on. Where would {one} point?", f"What would the scale show if {n} were added?"),
-            "thermometer": (
-                f"It gets warmer by {n}. What is the temperature then?",
-                f"What is the temperature after a rise by {n}?",
-            ),
-            "cup": (f"{n} more is poured in. How much is it then?", f"How much is it if {n} is added to {one}?"),
-        }[kind]
-        steps.append(Step("sum", "add", (hue, n), (f"{{{hue}}} + {n} = {{sum}}.",)))
-    elif asked == "room":
-        questions = (f"How much is missing from {one} to the largest number?", f"How far is {one} below the last mark?")
-        steps += [read(largest), Step("room", "sub", ("largest", hue), (f"{{largest}} - {{{hue}}} = {{room}}.",))]
     else:
-        other = readings[1]
-        steps.append(read(other))
-        if asked == "sum":
-            questions = (
-                f"What do {one} and the {other.name} {thing} show together?",
-                f"How much are {hue} and {other.name} in all?",
-            )
-            steps.append(Step("sum", "add", (hue, other.name), (f"{{{hue}}} + {{{other.name}}} = {{sum}}.",)))
-        else:
-            questions = (
-                f"By how much do {hue} and {other.name} differ?",
-                f"How far apart are {one} and the {other.name} {thing}?",
-            )
-            says = (
-                f"{{{hue}}} and {{{other.name}}} differ by {{difference}}.",
-                f"From {{{hue}}} to {{{other.name}}} it is {{difference}}.",
-            )
-            steps.append(Step("difference", "diff", (hue, other.name), says))
+        n = rng.randint(1, (20, 30, 40)[level - 1])
+        questions = (f"What does {one} show if {n} is added?", f"{one.capitalize()} rises by {n}. What does it show?")
+        steps.append(Step("sum", "add", (hue, n), (f"{{{hue}}} + {n} = {{sum}}.",)))
     return Figure([canvas], rng.choice(questions), shown, steps)

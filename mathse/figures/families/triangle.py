@@ -1,4 +1,4 @@
-"""Triangle with two angles labelled inside and a third marked x or ?: the missing angle, or the exterior one.
+"""Triangle with two angles labelled inside and a third marked x or ?: the missing angle, the sum of the two.
 
 [a triangle, 50 at the left, 60 at the right, x at the top]   What is the missing angle?
 Step 1: The left angle is 50. / Step 2: The right angle is 60. / Step 3: 50 + 60 = 110. / Step 4: 180 - 110 = 70. -> 70
@@ -64,15 +64,11 @@ def _side(p: Point, a: Point, b: Point) -> bool:
 
 
 def _corners(rng: Random, shape: str, mirrored: bool, flipped: bool) -> list[Point]:
-    """The corners left, right and top (bottom when flipped) of a triangle with room for labels; then the extended end."""
+    """The corners left, right and top (bottom when flipped) of a triangle with room for labels."""
     if shape == "right":
         base, height = rng.randint(82, 105), rng.randint(82, 105)
         x, y = rng.randint(3, 109 - base), rng.randint(3 + height, 109)
         corners: list[Point] = [(x, y), (x + base, y), (x, y - height)]
-    elif shape == "exterior":
-        x, y = rng.randint(2, 5), rng.randint(96, 108)
-        corner = x + rng.randint(74, 82)
-        corners = [(x, y), (corner, y), (rng.randint(30, 70), rng.randint(3, 9)), (109, y)]
     else:
         corners = [
             (rng.randint(4, 12), rng.randint(86, 107)),
@@ -83,7 +79,7 @@ def _corners(rng: Random, shape: str, mirrored: bool, flipped: bool) -> list[Poi
 
 
 def _draw_triangle(canvas: Canvas, shape: str, texts: tuple[str, ...], mirrored: bool, flipped: bool) -> None:
-    """Draw a triangle and write `texts` at the first, second and third corner, the second's outside for "exterior"."""
+    """Draw a triangle and write `texts` at the first, second and third corner."""
     rng = canvas.rng
     face = font(canvas.font_name, canvas.size)
     for attempt in range(60):  # wide fonts may find no place for a label: then the last try takes what it gets
@@ -93,8 +89,6 @@ def _draw_triangle(canvas: Canvas, shape: str, texts: tuple[str, ...], mirrored:
             (corners[1], corners[0], corners[2]),
             (corners[2], corners[0], corners[1]),
         ]
-        if shape == "exterior":
-            angles[1] = (corners[1], corners[3], corners[2])
         places = [
             _label_place(canvas, text, *angle) if text else angle[0] for text, angle in zip(texts, angles, strict=True)
         ]
@@ -110,8 +104,6 @@ def _draw_triangle(canvas: Canvas, shape: str, texts: tuple[str, ...], mirrored:
     canvas.draw.polygon(corners[:3], fill=rng.choice(FILLS))
     for a, b in ((0, 1), (1, 2), (2, 0)):
         canvas.draw.line((*corners[a], *corners[b]), fill=ink, width=thick)
-    if shape == "exterior":
-        canvas.draw.line((*corners[1], *corners[3]), fill=ink, width=thick)
     if shape == "right":
         (x, y), dx, dy = corners[0], -12 if mirrored else 12, 12 if flipped else -12
         canvas.draw.line((x, y + dy, x + dx, y + dy, x + dx, y), fill=ink, width=2)
@@ -128,7 +120,7 @@ def _angle(name: str, value: int) -> Reading:
 
 
 def figure(rng: Random, level: int) -> Figure:
-    """Level 1: multiples of 5; 2: any angles, differences too; 3: a right-angle mark or an exterior angle as well."""
+    """Level 1: multiples of 5; 2: any angles; 3: a right-angle mark too."""
     canvas = Canvas(rng)
     unit = 5 if level == 1 else 1
     first = unit * rng.randint(20 // unit, 99 // unit)
@@ -137,15 +129,8 @@ def figure(rng: Random, level: int) -> Figure:
     degree = "°" if level < 3 and canvas.font_name != "DejaVuSansMono-Bold.ttf" and rng.random() < 0.3 else ""
     mirrored, flipped = rng.random() < 0.5, rng.random() < 0.5
     tip = "bottom" if flipped else "top"
-    asked = rng.choice(
-        (("missing",), ("missing", "missing", "difference", "sum"), ("missing", "right", "exterior"))[level - 1]
-    )
-    missing = (
-        "What is the missing angle?",
-        f"How large is the angle marked {unknown}?" if unknown == "x" else "How large is the angle that is not given?",
-        f"How many degrees is the angle {unknown}?" if unknown == "x" else "How many degrees is the unknown angle?",
-    )
-
+    asked = rng.choice((("missing", "sum"), ("missing", "sum"), ("missing", "right"))[level - 1])
+    missing = ("What is the missing angle?", f"How large is the angle {unknown}?")
     if asked == "right":
         given = rng.randint(10, 80)
         swapped = rng.random() < 0.5
@@ -167,53 +152,20 @@ def figure(rng: Random, level: int) -> Figure:
         ]
         return Figure([canvas], rng.choice(missing), [right_read, given_read], steps)
 
-    if asked == "exterior":
-        names = ["right" if mirrored else "left", tip]
-        values = [first, second]
-        texts = (f"{first}{degree}", unknown, f"{second}{degree}")
-        _draw_triangle(canvas, "exterior", texts, mirrored, flipped)
-    else:
-        corner_names = ["right", "left", tip] if mirrored else ["left", "right", tip]
-        hidden = rng.randrange(3)
-        left = iter((first, second))
-        shown = [None if i == hidden else next(left) for i in range(3)]
-        names = [name for name, value in zip(corner_names, shown, strict=True) if value is not None]
-        values = [value for value in shown if value is not None]
-        labels = [unknown if value is None else f"{value}{degree}" for value in shown]
-        _draw_triangle(canvas, "plain", tuple(labels), mirrored, flipped)
+    corner_names = ["right", "left", tip] if mirrored else ["left", "right", tip]
+    hidden = rng.randrange(3)
+    left = iter((first, second))
+    shown = [None if i == hidden else next(left) for i in range(3)]
+    names = [name for name, value in zip(corner_names, shown, strict=True) if value is not None]
+    values = [value for value in shown if value is not None]
+    labels = [unknown if value is None else f"{value}{degree}" for value in shown]
+    _draw_triangle(canvas, "plain", tuple(labels), mirrored, flipped)
     readings = [_angle(name, value) for name, value in zip(names, values, strict=True)]
     a, b = names
-    if asked == "difference":
-        large, small = sorted(readings, key=lambda r: -int(r.value))
-        a, b = large.name, small.name
-        questions: tuple[str, ...] = (
-            f"How much larger is the {a} angle than the {b} angle?",
-            "How much do the two given angles differ?",
-        )
-        steps = [read(large), read(small), Step("difference", "sub", (a, b), (f"{{{a}}} - {{{b}}} = {{difference}}.",))]
-        return Figure([canvas], rng.choice(questions), readings, steps)
     steps = [read(reading) for reading in readings]
-    if asked == "exterior":
-        questions = (
-            "How large is the exterior angle?",
-            "What is the exterior angle?",
-            "How large is the angle outside the triangle?",
-        )
-        steps += [
-            Step(
-                "outside",
-                "add",
-                (a, b),
-                (f"{{{a}}} + {{{b}}} = {{outside}}.", f"The exterior angle is {{{a}}} + {{{b}}} = {{outside}}."),
-            )
-        ]
-        return Figure([canvas], rng.choice(questions), readings, steps)
     steps += [Step("sum", "add", (a, b), (f"{{{a}}} + {{{b}}} = {{sum}}.",))]
     if asked == "sum":
-        questions = (
-            "What is the sum of the two given angles?",
-            "How many degrees are the two labelled angles together?",
-        )
+        questions = ("What is the sum of the two angles?", "How much are the two angles together?")
         return Figure([canvas], rng.choice(questions), readings, steps)
     steps += [Step("rest", "sub", (180, "sum"), ("180 - {sum} = {rest}.",))]
     return Figure([canvas], rng.choice(missing), readings, steps)

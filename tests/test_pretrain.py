@@ -1,0 +1,89 @@
+"""What the shipped tiny base was taught: to read and to calculate, and nothing that stage 1 is there to teach."""
+
+from __future__ import annotations
+
+import importlib.util
+import operator
+import sys
+from itertools import islice
+from pathlib import Path
+from random import Random
+from types import ModuleType
+
+import pytest
+
+from mathse.figures import stream
+from mathse.types import Turn
+
+OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.floordiv}
+
+
+@pytest.fixture(scope="module")
+def recipe() -> ModuleType:
+    path = Path(__file__).parent.parent / "experiments" / "pretrain_tiny.py"
+    spec = importlib.util.spec_from_file_location("pretrain_tiny", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["pretrain_tiny"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def lessons(recipe: ModuleType) -> list[tuple[str, list[str], tuple[Turn, ...]]]:
+    """Question, sentences of the solution, lesson: of a thousand train pictures at all stages of the training."""
+    made = []
+    for i, drawn in enumerate(islice(stream(1000, "train"), 1000)):
+        program = drawn.program
+        sentences = program.sentences(program.values(), lambda says: says[0])
+        chat = recipe.lesson(drawn, recipe.whole(drawn), Random(i), progress=i / 1000)
+        made.append((program.question, sentences, chat))
+    return made
+
+
+def test_a_question_is_only_ever_repeated(lessons: list[tuple[str, list[str], tuple[Turn, ...]]]) -> None:
+    seen = 0
+    for question, _, chat in lessons:
+        for ask, reply in zip(chat[::2], chat[1::2], strict=True):
+            if question in ask.text:
+                seen += 1
+                assert ask.text == f"Repeat: {question}"
+                assert reply.text == question
+    assert seen > 20, "the words of questions are to be known"
+
+
+def test_no_solution_is_shown(lessons: list[tuple[str, list[str], tuple[Turn, ...]]]) -> None:
+    for _, sentences, chat in lessons:
+        for reply in chat[1::2]:
+            assert "\n".join(f"Step {i}: {s}" for i, s in enumerate(sentences, start=1)) not in reply.text
+            if "The answer to this problem is" in reply.text:
+                assert "Step" not in reply.text
+
+
+def test_text_exercises_are_right(recipe: ModuleType) -> None:
+    drawn, checked = next(stream(1000, "train")), 0
+    for maker in (recipe._chain, recipe._words, recipe._calculate, recipe._list):
+        for i in range(300):
+            _, reply = maker(drawn, Random(i))
+            for sentence in reply.replace("\n", " ").split(". "):
+                left, equals, right = sentence.rpartition(" = ")
+                if equals and "=" not in left and not right.startswith("{"):
+                    expression = left.split(": ")[-1]
+                    if set(expression) <= set("0123456789 +-*/"):
+                        a, *rest = expression.split()
+                        value = int(a)
+                        for op, b in zip(rest[::2], rest[1::2], strict=True):
+                            value = OPERATORS[op](value, int(b))
+                        assert value == int(right.rstrip(".")), sentence
+                        checked += 1
+    assert checked > 1000
+
+
+def test_the_pictures_of_each_family_are_told_apart_by_its_tokens(recipe: ModuleType) -> None:
+    for drawn in islice(stream(1000, "train"), 26):
+        for family in recipe.FAMILIES.values():
+            views = family.views(drawn)
+            assert all(recipe.side_of(view) ** 2 == len(view) for view in views)
+            marks = sorted(mark.text for view in views for cell in view for mark in cell)
+            assert marks == sorted(mark.text for canvas in drawn.canvases for mark in canvas.marks)
