@@ -64,11 +64,11 @@ def summarise(
 
 
 def comparisons(scores: Sequence[Scored]) -> list[dict[str, Any]]:
-    """Each model against the one before it; then the last round against the base, and the final model against M_0."""
+    """Each model against the one before it; then the last round against the base and M_0, and the final model against M_0."""
     pairs = list(itertools.pairwise(scores))
     by_name = {scored.model.name: scored for scored in scores}
     rounds = [name for name in by_name if re.fullmatch(r"M_[1-9]\d*", name)]
-    extra = [("base", rounds[-1])] if rounds else []
+    extra = [("base", rounds[-1]), ("M_0", rounds[-1])] if rounds else []
     extra += [("M_0", "M_final")] if "M_final" in by_name else []
     pairs += [(by_name[a], by_name[b]) for a, b in extra if (by_name[a], by_name[b]) not in pairs]
     return [
