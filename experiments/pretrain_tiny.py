@@ -18,7 +18,6 @@ import argparse
 import hashlib
 import json
 import math
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -348,7 +347,7 @@ def make_tokenizer(pool: Sequence[Drawn], family: Family, folder: Path) -> Any:
 
 
 def make_qwen2vl(tokenizer: Any) -> tuple[nn.Module, Any]:
-    """A Qwen2-VL of 2.9 million parameters: hidden 192, 4 layers; tower 128 wide, 4 layers."""
+    """A Qwen2-VL of 3.1 million parameters: hidden 192, 4 layers; tower 128 wide, 4 layers."""
     from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
     ids = tokenizer.get_vocab()
@@ -547,11 +546,12 @@ FAMILIES = {
 
 class Cells(nn.Module):
     """The heads of phase 1, thrown away afterwards: from a picture token, the first three marks of its cell, the numbers that they
-    stand for (a bar's letter for the number over the bar, a hand for the number it points at), its row and its column.
+    stand for (a bar's letter for the number above it, a hand for the number it points at), its row and its column.
 
     The towers know where a patch is only relative to others; asked for row and column, they learn to say it, and the language model can
     then look cells up, which it has to for transcribing. Asked for the numbers, they bring a name and its number together in one token,
-    so that the language model finds the number where it finds the name. Without these it learned both much later, or not at all.
+    so that the language model can find the number where it finds the name. Without the places it transcribed much later; what the
+    numbers give was not isolated (experiments/LOG.md).
     """
 
     DIGITS = 3  # of each of two numbers, as characters: none, 0, …, 9
@@ -784,11 +784,13 @@ def finish(args: argparse.Namespace, out: Path, model: nn.Module, loaded: Loaded
     )
     card = {
         "family": args.family,
-        "command": " ".join(["python", "experiments/pretrain_tiny.py", *sys.argv[1:]]),
+        "command": f"python experiments/pretrain_tiny.py --family {args.family} --warmup-steps {args.warmup_steps} "
+        f"--steps {args.steps} --pool {args.pool} --rate {args.rate} --seed {args.seed}",
         "parameters": sum(p.numel() for p in model.parameters()),
         "steps": steps,
         "seconds_of_last_run": round(seconds),
-        "taught": "cells, transcription, description, reading, checking, arithmetic, repeating; no answer to a question, no solution",
+        "taught": "cells, transcription, description, reading by name, checking, arithmetic in numbers and words, repeating; "
+        "no figure's question answered, no solution",
         "reads_test_pictures": reading_accuracy(loaded, args.seed, 100),
         "sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
     }

@@ -13,7 +13,9 @@ from types import ModuleType
 import pytest
 
 from mathse.figures import stream
-from mathse.types import Turn
+from mathse.figures.program import Program
+from mathse.teacher.figures import first_mistake
+from mathse.types import Turn, steps_of
 
 OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.floordiv}
 
@@ -31,20 +33,20 @@ def recipe() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def lessons(recipe: ModuleType) -> list[tuple[str, list[str], tuple[Turn, ...]]]:
-    """Question, sentences of the solution, lesson: of a thousand train pictures at all stages of the training."""
+def lessons(recipe: ModuleType) -> list[tuple[Program, tuple[Turn, ...]]]:
+    """Program and lesson of a thousand train pictures, at all stages of the training."""
     made = []
     for i, drawn in enumerate(islice(stream(1000, "train"), 1000)):
         program = drawn.program
-        sentences = program.sentences(program.values(), lambda says: says[0])
         chat = recipe.lesson(drawn, recipe.whole(drawn), Random(i), progress=i / 1000)
-        made.append((program.question, sentences, chat))
+        made.append((program, chat))
     return made
 
 
-def test_a_question_is_only_ever_repeated(lessons: list[tuple[str, list[str], tuple[Turn, ...]]]) -> None:
+def test_a_question_is_only_ever_repeated(lessons: list[tuple[Program, tuple[Turn, ...]]]) -> None:
     seen = 0
-    for question, _, chat in lessons:
+    for program, chat in lessons:
+        question = program.question
         for ask, reply in zip(chat[::2], chat[1::2], strict=True):
             if question in ask.text:
                 seen += 1
@@ -53,10 +55,10 @@ def test_a_question_is_only_ever_repeated(lessons: list[tuple[str, list[str], tu
     assert seen > 20, "the words of questions are to be known"
 
 
-def test_no_solution_is_shown(lessons: list[tuple[str, list[str], tuple[Turn, ...]]]) -> None:
-    for _, sentences, chat in lessons:
+def test_no_solution_is_shown(lessons: list[tuple[Program, tuple[Turn, ...]]]) -> None:
+    for program, chat in lessons:
         for reply in chat[1::2]:
-            assert "\n".join(f"Step {i}: {s}" for i, s in enumerate(sentences, start=1)) not in reply.text
+            assert first_mistake(program, steps_of(reply.text)) is not None, "a lesson shows the whole solution"
             if "The answer to this problem is" in reply.text:
                 assert "Step" not in reply.text
 

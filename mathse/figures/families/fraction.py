@@ -48,7 +48,7 @@ def _pie(canvas: Canvas, hues: list[str]) -> None:
 
 
 def _bar(canvas: Canvas, hues: list[str]) -> None:
-    """Equal boxes in one, two or three rows, one for each of `hues`, each in a cell of the picture."""
+    """Equal boxes in one to four rows, one for each of `hues`, each in a cell of the picture."""
     rng, parts = canvas.rng, len(hues)
     rows, columns = rng.choice([(r, parts // r) for r in (1, 2, 3, 4) if parts % r == 0 and parts // r <= 4])
     row, column = rng.randint(0, 4 - rows), rng.randint(0, 4 - columns)
@@ -67,11 +67,7 @@ def figure(rng: Random, level: int) -> Figure:
     """Level 1: one colour, up to 4 parts; 2: up to 8; 3: two colours."""
     canvas = Canvas(rng)
     shape = rng.choice(("pie", "bar"))
-    parts = rng.choice(
-        ((2, 3, 4), (3, 4, 5, 6) if shape == "pie" else (3, 4, 6, 8), (3, 4, 5, 6) if shape == "pie" else (3, 4, 6, 8))[
-            level - 1
-        ]
-    )
+    parts = rng.choice((2, 3, 4) if level == 1 else (3, 4, 5, 6) if shape == "pie" else (3, 4, 6, 8))
     hue, second = canvas.colours(2)
     shaded = rng.randint(1, parts - 2 if level == 3 else parts - 1)
     also = rng.randint(1, parts - 1 - shaded) if level == 3 else 0
