@@ -6,6 +6,7 @@ Past this file there is no DictConfig. Values live in conf/*.yaml; only classes 
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -65,12 +66,15 @@ class Experiment:
 
 
 def build(data: Any) -> Any:
-    """The objects that plain configuration data describes: `_target_` names the settings class of a mapping."""
+    """The objects that plain configuration data describes: `_target_` names the settings class of a mapping.
+
+    Other keys that begin and end with `_` are private to conf/: values that its files take from each other.
+    """
     if isinstance(data, list):
         return [build(member) for member in data]
     if not isinstance(data, dict):
         return data
-    members = {key: build(member) for key, member in data.items() if key != "_target_"}
+    members = {key: build(member) for key, member in data.items() if not re.fullmatch("_.+_", key)}
     if "_target_" not in data:
         return members
     kind = find(data["_target_"])

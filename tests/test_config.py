@@ -46,6 +46,36 @@ def test_judge_and_feedback_share_one_orm_and_the_orm_has_a_fit_of_its_own() -> 
     assert exp.orm.fit.lr != 0.5  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("scale", ["tiny", "small", "paper"])
+@pytest.mark.parametrize("family", ["qwen2vl", "internvl25", "cogvlm2"])
+def test_a_backbones_member_follows_the_scale_and_the_orm_follows_the_student(family: str, scale: str) -> None:
+    exp = load(f"backbone={family}", f"scale={scale}")
+    assert exp.backbone.family == family
+    assert (exp.backbone.checkpoint == "tiny") == (scale == "tiny")  # type: ignore[attr-defined]
+    assert exp.orm.backbone == exp.orm.student == exp.backbone  # type: ignore[attr-defined]
+    assert exp.orm.use_reference == (scale == "tiny")  # type: ignore[attr-defined]
+
+
+def test_checkpoint_and_picture_size_can_be_given() -> None:
+    exp = load("scale=small", "backbone.checkpoint=/some/folder", "backbone.max_pixels=50176")
+    assert (exp.backbone.checkpoint, exp.backbone.max_pixels) == ("/some/folder", 50176)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("orm", ["full", "binary"])
+def test_the_judge_may_be_of_another_family_than_the_student(orm: str) -> None:
+    exp = load(f"orm={orm}", "backbone@orm.backbone=internvl25", "orm.fit.lr=0.25")
+    assert (exp.backbone.family, exp.judge.backbone.family) == ("qwen2vl", "internvl25")  # type: ignore[attr-defined]
+    assert exp.judge.student == exp.backbone  # type: ignore[attr-defined]
+    assert exp.judge.fit.lr == 0.25  # type: ignore[attr-defined]
+
+
+def test_at_paper_scale_the_warm_up_is_the_familys_in_table_6() -> None:
+    warmups = {
+        family: load("scale=paper", f"backbone={family}").fit.warmup for family in ("cogvlm2", "qwen2vl", "internvl25")
+    }
+    assert warmups == {"cogvlm2": 0.01, "qwen2vl": 0.1, "internvl25": 0.03}
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
