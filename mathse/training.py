@@ -263,15 +263,7 @@ def table(loaded: Loaded, row: Row) -> str:
     """What is trained and what is quantised, and one row's label mask, as a few lines to print."""
     counts: dict[str, list[int]] = {}
     for name, parameter in loaded.module.named_parameters():
-        part = (
-            "adapter"
-            if "lora_" in name
-            else "vision"
-            if "visual" in name
-            else "language"
-            if ".layers." in name
-            else "embeddings"
-        )
+        part = loaded.layout.part(name)
         size = parameter.numel() * (2 if type(parameter).__name__ == "Params4bit" else 1)  # two values a byte
         entry = counts.setdefault(part, [0, 0, 0])
         entry[0] += size

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
+    from mathse.backbones.loading import Layout
+
 
 class Backbone(Protocol):
     """The settings of one family member, e.g. `Qwen2VL(checkpoint="tiny", …)`. Loading is the only thing it does."""
@@ -89,6 +91,8 @@ class Loaded:
     pad_id: int
     picture_id: int
     layers: int
+    layout: Layout
+    processor: Any = None  # of pictures, where the family has transformers' own
 
     def __init__(self, feature_cache_mb: int = 256) -> None:
         self._features: OrderedDict[str, Tensor] = OrderedDict()

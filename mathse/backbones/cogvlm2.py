@@ -35,16 +35,21 @@ class CogVLM2(Member["LoadedCogVLM2"]):
 
     family = "cogvlm2"
     layout = LAYOUT
+    architectures = ("CogVLM2ForCausalLM", "CogVLMForCausalLM")
+    marks = ()  # the template's two are named by config.json, by number
 
     checkpoint: str
     max_length: int
     several: Literal["tile", "refuse"]
     exact_rope: bool
 
-    def architecture(self, folder: Path, tokenizer: Any) -> tuple[Any, dict[str, Any]]:
+    def architecture(self, folder: Path, tokenizer: Any | None) -> tuple[Any, Any]:
         from mathse.backbones.cogvlm2_model import CogVLM2ForCausalLM, read_config
 
-        return CogVLM2ForCausalLM, {"config": read_config(folder, exact_rope=self.exact_rope)}
+        return CogVLM2ForCausalLM, read_config(folder, exact_rope=self.exact_rope)
+
+    def picture_tokens(self, config: Any) -> int:
+        return int(config.image_tokens)
 
     def wrap(self, module: Any, tokenizer: Any) -> LoadedCogVLM2:
         return LoadedCogVLM2(module, tokenizer, self.several)

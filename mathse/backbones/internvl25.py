@@ -6,13 +6,13 @@ tiles of the tower's size in the grid of the nearest aspect ratio, and a thumbna
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mathse.backbones import Loaded, Part
 from mathse.backbones.loading import Layout, Member
+from mathse.backbones.weights import read_config
 from mathse.settings import settings
 from mathse.types import Chat
 
@@ -35,24 +35,29 @@ class InternVL25(Member["LoadedInternVL25"]):
 
     family = "internvl25"
     layout = LAYOUT
+    architectures = ("InternVLForConditionalGeneration", "InternVLChatModel")
+    marks = ("<|im_start|>", "<|im_end|>", "<img>", "</img>", CONTEXT)
 
     checkpoint: str
     max_tiles: int
     max_length: int
     system: str
 
-    def architecture(self, folder: Path, tokenizer: Any) -> tuple[Any, dict[str, Any]]:
-        from transformers import InternVLForConditionalGeneration
+    def architecture(self, folder: Path, tokenizer: Any | None) -> tuple[Any, Any]:
+        from transformers import InternVLConfig, InternVLForConditionalGeneration
 
-        config = json.loads((folder / "config.json").read_text())
-        if config.get("model_type") != "internvl_chat":
-            return InternVLForConditionalGeneration, {}
+        original = read_config(folder)
+        if original.get("model_type") != "internvl_chat":
+            return InternVLForConditionalGeneration, InternVLConfig.from_pretrained(folder)
         from mathse.backbones.internvl25_model import InternVL25ForConditionalGeneration, register, translate
 
         register()
-        return InternVL25ForConditionalGeneration, {
-            "config": translate(config, tokenizer.convert_tokens_to_ids(CONTEXT))
-        }
+        placeholder = tokenizer.convert_tokens_to_ids(CONTEXT) if tokenizer else 0
+        return InternVL25ForConditionalGeneration, translate(original, placeholder)
+
+    def picture_tokens(self, config: Any) -> int:
+        tiles = self.max_tiles + (self.max_tiles > 1)  # and the thumbnail
+        return int(config.image_seq_length) * tiles
 
     def wrap(self, module: Any, tokenizer: Any) -> LoadedInternVL25:
         return LoadedInternVL25(module, tokenizer, self.max_tiles, self.system)

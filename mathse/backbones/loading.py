@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from mathse.backbones.qlora import Lora, attach, check_quantized, four_bit, unfold
-from mathse.backbones.weights import checkpoint_files, folder_of
+from mathse.backbones.weights import check_shards, checkpoint_files, folder_of, read_config
 
 if TYPE_CHECKING:
     from mathse.backbones import Loaded
@@ -24,19 +27,57 @@ class Layout:
     kept: tuple[str, ...]
     targets: str
 
+    def part(self, parameter: str) -> str:
+        """The part of the model that a parameter belongs to, by its full name: adapter, vision (with its projector), language, …"""
+        if "lora_" in parameter:
+            return "adapter"
+        if "lm_head" in parameter:
+            return "head"
+        if "embed_tokens" in parameter:
+            return "embeddings"
+        return "vision" if any(re.search(kept, parameter) for kept in self.kept) else "language"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How large a member is, known from its config.json alone.
+
+    `kv`: numbers that one token leaves in one layer's keys, and as many in its values; `picture`: tokens of the largest
+    picture; `parameters` of each part; `quantized` of them in 4 bits, the largest such layer having `widest`; `lora`:
+    parameters that an adapter has for each unit of its rank.
+    """
+
+    layers: int
+    hidden: int
+    intermediate: int
+    kv: int
+    vocabulary: int
+    picture: int
+    parameters: dict[str, int]
+    quantized: int
+    widest: int
+    lora: int
+
 
 class Member(Generic[L]):
     """The base of a family's settings class, which has a field `checkpoint`: `tiny` (ships with the package), a hub id, or a local folder.
 
-    A family adds its name, its layout, its model class (`architecture`) and its `Loaded` (`wrap`).
+    A family adds its name, its layout, the architectures that its config.json may name (ours first), the tokens that its template
+    needs, the picture's placeholder last, its model class (`architecture`), the tokens of a picture, and its `Loaded` (`wrap`).
     """
 
     family: ClassVar[str]
     layout: ClassVar[Layout]
+    architectures: ClassVar[tuple[str, ...]]
+    marks: ClassVar[tuple[str, ...]]
     checkpoint: str
 
-    def architecture(self, folder: Path, tokenizer: Any) -> tuple[Any, dict[str, Any]]:
-        """The model's class, and what its `from_pretrained` needs beside the usual."""
+    def architecture(self, folder: Path, tokenizer: Any | None) -> tuple[Any, Any]:
+        """The model's class and its configuration. Without a tokenizer ids may be wrong, sizes are not."""
+        raise NotImplementedError
+
+    def picture_tokens(self, config: Any) -> int:
+        """The most tokens that a picture takes."""
         raise NotImplementedError
 
     def wrap(self, module: Any, tokenizer: Any) -> L:
@@ -46,6 +87,51 @@ class Member(Generic[L]):
     def recipe(self) -> dict[str, Any]:
         """What identifies the weights: the content of local files, the name and revision of hub ones."""
         return {"checkpoint": checkpoint_files(self.family, self.checkpoint)}
+
+    def folder(self) -> Path:
+        """The checkpoint's folder. Raises ValueError where there is none, or its config.json is of another family."""
+        folder = folder_of(self.family, self.checkpoint)
+        config = read_config(folder)
+        found = (config.get("architectures") or [config.get("model_type")])[0]
+        if found not in self.architectures:
+            other = family_of(found)
+            raise ValueError(
+                f"{folder / 'config.json'}: {found} (model_type {config.get('model_type')}) is not {self.family}'s "
+                f"{' or '.join(self.architectures)}; "
+                + (f"it is loaded with backbone={other}" if other else "none of our backbones loads it")
+            )
+        return folder
+
+    def shape(self) -> Shape:
+        """The member's size. Builds the architecture without memory: no weights are needed, loaded or fetched."""
+        import torch
+        from torch import nn
+
+        _quiet()
+        kind, config = self.architecture(self.folder(), None)
+        with torch.device("meta"):
+            model = kind(config)
+        linears = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+        quantized = [m.weight.numel() for name, m in linears.items() if re.fullmatch(self.layout.quantized, name)]
+        adapted = [m for name, m in linears.items() if re.fullmatch(self.layout.targets, name)]
+        parameters: dict[str, int] = {}
+        for name, parameter in model.named_parameters():
+            part = self.layout.part(name)
+            parameters[part] = parameters.get(part, 0) + parameter.numel()
+        text = getattr(config, "text_config", config)
+        key_heads = getattr(text, "num_multi_query_heads", None) or text.num_key_value_heads
+        return Shape(
+            layers=text.num_hidden_layers,
+            hidden=text.hidden_size,
+            intermediate=text.intermediate_size,
+            kv=key_heads * text.hidden_size // text.num_attention_heads,
+            vocabulary=text.vocab_size,
+            picture=self.picture_tokens(config),
+            parameters=parameters,
+            quantized=sum(quantized),
+            widest=max(quantized),
+            lora=sum(m.in_features + m.out_features for m in adapted),
+        )
 
     def load(
         self,
@@ -57,11 +143,10 @@ class Member(Generic[L]):
         device: str = "cpu",
     ) -> L:
         """See `Backbone.load`."""
-        from transformers import AutoTokenizer
-
-        folder = folder_of(self.family, self.checkpoint)
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        kind, changed = self.architecture(folder, tokenizer)
+        folder = self.folder()
+        check_shards(folder)
+        tokenizer = self.tokenizer(folder)
+        kind, config = self.architecture(folder, tokenizer)
         module = load(
             kind,
             folder,
@@ -71,9 +156,45 @@ class Member(Generic[L]):
             quantize=quantize,
             unfolded=unfolded,
             device=device,
-            **changed,
+            config=config,
         )
-        return self.wrap(module, tokenizer)
+        loaded = self.wrap(module, tokenizer)
+        loaded.layout = self.layout
+        return loaded
+
+    def tokenizer(self, folder: Path) -> Any:
+        """The checkpoint's tokenizer. Raises ValueError where it cannot be read or is not the one of these weights."""
+        from transformers import AutoTokenizer
+
+        wrong = f"{folder}: the tokenizer is not the one of these weights"
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        except Exception as error:  # transformers raises many kinds for files that are missing, broken or remote code
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(
+                f"{folder}: the tokenizer cannot be read ({reason}); fetch the checkpoint again"
+            ) from error
+        known = tokenizer.get_vocab()
+        missing = [mark for mark in self.marks if mark not in known]
+        if missing:
+            raise ValueError(f"{wrong}: it does not know {', '.join(missing)}, which {self.family}'s template needs")
+        config = read_config(folder)
+        rows = (config.get("text_config") or config.get("llm_config") or config).get("vocab_size")
+        if rows and len(tokenizer) > rows:
+            raise ValueError(f"{wrong}: it has {len(tokenizer)} tokens, the embedding {rows}")
+        placeholder = config.get("image_token_id")
+        if placeholder is not None and known[self.marks[-1]] != placeholder:
+            raise ValueError(
+                f"{wrong}: {self.marks[-1]} is its {known[self.marks[-1]]}, config.json says {placeholder}"
+            )
+        return tokenizer
+
+
+def family_of(architecture: str) -> str | None:
+    """The family that loads an architecture. Imports all of them, so only for an error that has to say it."""
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"mathse.backbones.{module.name}")
+    return next((kind.family for kind in Member.__subclasses__() if architecture in kind.architectures), None)
 
 
 def load(
@@ -90,13 +211,10 @@ def load(
 ) -> Any:
     """The module of class `kind` from `folder`, on `device`, as `Backbone.load` describes; every key must find its place."""
     import torch
-    from transformers.utils import logging
 
     from mathse.backbones.attention import register
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")  # transformers warns peft, not users
+    _quiet()
     # bf16 trains 1.5 times faster on a CPU; decoding there is in float32, so that a batch's size never decides a token.
     dtype = torch.bfloat16 if device != "cpu" or lora else torch.float32
     model, info = kind.from_pretrained(
@@ -121,3 +239,12 @@ def load(
     module = unfold(module) if unfolded else module
     module.to(device)
     return module
+
+
+def _quiet() -> None:
+    """transformers warns those who write models and adapters, not our users."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")

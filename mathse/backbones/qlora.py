@@ -80,7 +80,12 @@ def load_adapter(model: Any, adapter: Path, *, trainable: bool) -> Any:
     from safetensors.torch import load_file
 
     config = peft.LoraConfig.from_pretrained(str(adapter))
-    made = peft.get_peft_model(model, config)
+    try:
+        made = peft.get_peft_model(model, config)
+    except ValueError as error:
+        raise ValueError(
+            f"{adapter}: no layer of this backbone is called {config.target_modules}; the adapter belongs to another family"
+        ) from error
     stored = load_file(adapter / "adapter_model.safetensors")
     wanted = peft.get_peft_model_state_dict(made)
     if set(stored) != set(wanted):

@@ -36,16 +36,22 @@ class Qwen2VL(Member["LoadedQwen2VL"]):
 
     family = "qwen2vl"
     layout = LAYOUT
+    architectures = ("Qwen2VLForConditionalGeneration",)
+    marks = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>")
 
     checkpoint: str
     min_pixels: int
     max_pixels: int
     max_length: int
 
-    def architecture(self, folder: Path, tokenizer: Any) -> tuple[Any, dict[str, Any]]:
-        from transformers import Qwen2VLForConditionalGeneration
+    def architecture(self, folder: Path, tokenizer: Any | None) -> tuple[Any, Any]:
+        from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
-        return Qwen2VLForConditionalGeneration, {}
+        return Qwen2VLForConditionalGeneration, Qwen2VLConfig.from_pretrained(folder)
+
+    def picture_tokens(self, config: Any) -> int:
+        vision = config.vision_config
+        return self.max_pixels // (vision.patch_size * vision.spatial_merge_size) ** 2
 
     def wrap(self, module: Any, tokenizer: Any) -> LoadedQwen2VL:
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil

@@ -1,4 +1,4 @@
-"""Where a checkpoint's files are, and what identifies them: the tiny weights in the package, a local folder, a hub cache."""
+"""Where a checkpoint's files are, whether they are whole, and what identifies them: shipped tiny weights, a local folder, a hub cache."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 TINY = Path(__file__).parent / "tiny"
 CARD = "card.json"  # beside shipped weights: sha256 of each file, how they were made, how well they read
@@ -15,20 +16,68 @@ def folder_of(family: str, checkpoint: str) -> Path:
     """The local folder of a checkpoint. Raises ValueError that says what to do where it is missing or was changed."""
     if checkpoint == "tiny":
         folder = TINY / family
+        if not folder.is_dir():
+            raise ValueError(
+                f"backbone.checkpoint=tiny: no tiny weights of {family} ship with mathse; give a hub id or a local folder"
+            )
         verify(folder)
         return folder
     local = Path(checkpoint)
     if local.is_dir():
         return local
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
 
     try:
         return Path(snapshot_download(checkpoint, local_files_only=True))
     except Exception as error:
         raise ValueError(
-            f"backbone.checkpoint={checkpoint}: neither a folder nor in the hub cache. Fetch it with "
-            f"`hf download {checkpoint}`, or give a local folder; scale=tiny needs no download."
+            f"backbone.checkpoint={checkpoint}: neither the folder {local.resolve()} nor in the hub cache "
+            f"{constants.HF_HUB_CACHE}, not even its config.json. Fetch it with `hf download {checkpoint}` (with "
+            f"` config.json` behind it to estimate memory first), or give a local folder; scale=tiny needs no download."
         ) from error
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """`config.json` as it is written. Raises ValueError where it is missing or broken."""
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"{folder / 'config.json'}: missing or broken ({error}); fetch the checkpoint again"
+        ) from error
+    return config
+
+
+def check_shards(folder: Path) -> None:
+    """Raises ValueError naming the first safetensors file that is missing or not whole. Reads headers only."""
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{index}: broken; fetch the checkpoint again") from error
+    else:
+        names = ["model.safetensors"]
+    for name in names:
+        _check_shard(folder / name, f"one of {len(names)} files of weights")
+
+
+def _check_shard(path: Path, what: str) -> None:
+    again = "fetch it again, `hf download` fetches only what is missing"
+    if not path.is_file():
+        raise ValueError(f"{path}: {what}, is missing; {again}")
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        try:
+            header = json.loads(file.read(length) if 8 + length <= size else b"")
+            data = max(tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{path}: {what}, has no readable header (the file has {size:,} bytes); {again}"
+            ) from error
+    if 8 + length + data != size:
+        raise ValueError(f"{path}: {what}, has {size:,} bytes, its header says {8 + length + data:,}; {again}")
 
 
 def checkpoint_files(family: str, checkpoint: str) -> dict[str, str]:

@@ -1,0 +1,180 @@
+"""A checkpoint that is missing, torn or another model's is refused in one line before it is loaded; its size is known from config.json."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from mathse.backbones.cogvlm2 import CogVLM2
+from mathse.backbones.internvl25 import InternVL25
+from mathse.backbones.qlora import Lora
+from mathse.backbones.qwen2vl import Qwen2VL
+from mathse.backbones.weights import TINY
+
+LORA = Lora(rank=4, alpha=8, dropout=0.0)
+
+
+def qwen2vl(checkpoint: Path | str) -> Qwen2VL:
+    return Qwen2VL(checkpoint=str(checkpoint), min_pixels=3136, max_pixels=12544, max_length=512)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the shipped Qwen2-VL, to be damaged."""
+    return Path(shutil.copytree(TINY / "qwen2vl", tmp_path / "copy"))
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+def sharded(folder: Path) -> Path:
+    """The folder with its weights in two files and an index."""
+    tensors = load_file(folder / "model.safetensors")
+    names = sorted(tensors)
+    halves = {"model-1.safetensors": names[::2], "model-2.safetensors": names[1::2]}
+    for file, half in halves.items():
+        save_file({name: tensors[name] for name in half}, folder / file, metadata={"format": "pt"})
+    weight_map = {name: file for file, half in halves.items() for name in half}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    (folder / "model.safetensors").unlink()
+    return folder
+
+
+def truncate(path: Path, size: int) -> None:
+    with path.open("r+b") as file:
+        file.truncate(size)
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
+    "no configuration": (lambda f: (f / "config.json").unlink(), ["config.json", "missing or broken"]),
+    "broken configuration": (lambda f: (f / "config.json").write_text("{"), ["config.json", "missing or broken"]),
+    "another family's": (
+        lambda f: edit(
+            f / "config.json", lambda c: c.update(architectures=["InternVLChatModel"], model_type="internvl_chat")
+        ),
+        ["config.json", "InternVLChatModel", "internvl_chat", "not qwen2vl's", "backbone=internvl25"],
+    ),
+    "nobody's": (
+        lambda f: edit(f / "config.json", lambda c: c.update(architectures=["LlavaModel"], model_type="llava")),
+        ["config.json", "LlavaModel", "llava", "none of our backbones"],
+    ),
+    "no weights": (lambda f: (f / "model.safetensors").unlink(), ["model.safetensors", "missing", "hf download"]),
+    "weights cut in their data": (
+        lambda f: truncate(f / "model.safetensors", 100_000),
+        ["model.safetensors", "100,000"],
+    ),
+    "weights cut in their header": (lambda f: truncate(f / "model.safetensors", 100), ["no readable header", "100"]),
+    "empty weights": (lambda f: truncate(f / "model.safetensors", 0), ["no readable header", "has 0 bytes"]),
+    "a missing shard": (
+        lambda f: (sharded(f) / "model-2.safetensors").unlink(),
+        ["model-2.safetensors", "one of 2", "missing"],
+    ),
+    "a cut shard": (
+        lambda f: truncate(sharded(f) / "model-1.safetensors", 50_000),
+        ["model-1.safetensors", "one of 2", "50,000"],
+    ),
+    "a broken index": (
+        lambda f: (sharded(f) / "model.safetensors.index.json").write_text("[]"),
+        ["model.safetensors.index.json", "broken"],
+    ),
+    "no tokenizer": (
+        lambda f: [(f / name).unlink() for name in ("tokenizer.json", "tokenizer_config.json")],
+        ["tokenizer"],
+    ),
+    "a tokenizer without the template's tokens": (
+        lambda f: (f / "tokenizer.json").write_text(
+            (f / "tokenizer.json").read_text().replace("<|im_start|>", "<|start|>")
+        ),
+        ["tokenizer", "does not know <|im_start|>"],
+    ),
+    "a tokenizer larger than the embedding": (
+        lambda f: edit(f / "config.json", lambda c: c["text_config"].update(vocab_size=100)),
+        ["tokenizer", "the embedding 100"],
+    ),
+    "a tokenizer that numbers pictures otherwise": (
+        lambda f: edit(f / "config.json", lambda c: c.update(image_token_id=9)),
+        ["<|image_pad|> is its 6", "says 9"],
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_one_line_that_names_the_file(damage: str, folder: Path) -> None:
+    act, words = DAMAGES[damage]
+    act(folder)
+    with pytest.raises(ValueError, match=str(folder)) as error:
+        qwen2vl(folder).load()
+    for word in words:
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_whole_checkpoint_in_shards_loads(folder: Path) -> None:
+    qwen2vl(sharded(folder)).load(quantize=False)
+
+
+def test_missing_weights_say_where_they_were_looked_for_and_how_to_get_them() -> None:
+    with pytest.raises(ValueError, match="nobody/nothing") as error:
+        qwen2vl("nobody/nothing").shape()
+    for words in (
+        str(Path("nobody/nothing").resolve()),
+        "hub cache /",
+        "config.json",
+        "hf download",
+        "scale=tiny needs no",
+    ):
+        assert words in str(error.value)
+
+
+@pytest.mark.parametrize("family", ["internvl25", "cogvlm2"])
+def test_an_adapter_of_another_family_is_refused(family: str, backbone: Qwen2VL, tmp_path: Path) -> None:
+    backbone.load(lora=LORA).module.save_pretrained(tmp_path)
+    layout = {"internvl25": InternVL25, "cogvlm2": CogVLM2}[family].layout
+    edit(tmp_path / "adapter_config.json", lambda c: c.update(target_modules=layout.targets.replace("_model", "")))
+    with pytest.raises(ValueError, match="belongs to another family"):
+        backbone.load(tmp_path)
+
+
+def test_the_shape_counts_what_is_loaded(backbone: Qwen2VL) -> None:
+    import bitsandbytes as bnb
+
+    shape = backbone.shape()
+    plain = backbone.load(quantize=False).module
+    assert sum(shape.parameters.values()) == sum(p.numel() for p in plain.parameters())
+    quantized = [m for m in backbone.load().module.modules() if isinstance(m, bnb.nn.Linear4bit)]
+    assert shape.quantized == sum(m.in_features * m.out_features for m in quantized)
+    trained = [p.numel() for p in backbone.load(lora=LORA).module.parameters() if p.requires_grad]
+    assert LORA.rank * shape.lora == sum(trained)
+    assert (shape.layers, shape.hidden, shape.kv, shape.vocabulary, shape.picture) == (4, 192, 64, 1024, 16)
+
+
+PUBLISHED = {  # Qwen/Qwen2-VL-2B-Instruct: its config.json in the format of the hub
+    "architectures": ["Qwen2VLForConditionalGeneration"],
+    "model_type": "qwen2_vl",
+    "hidden_size": 1536,
+    "intermediate_size": 8960,
+    "num_attention_heads": 12,
+    "num_hidden_layers": 28,
+    "num_key_value_heads": 2,
+    "vocab_size": 151936,
+    "tie_word_embeddings": True,
+    "rope_scaling": {"type": "mrope", "mrope_section": [16, 24, 24]},
+    "vision_config": {"depth": 32, "embed_dim": 1280, "hidden_size": 1536, "patch_size": 14, "spatial_merge_size": 2},
+}
+
+
+def test_the_shape_of_a_published_member_needs_its_configuration_alone(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(PUBLISHED))
+    shape = qwen2vl(tmp_path).shape()
+    assert sum(shape.parameters.values()) == 2_208_985_600
+    with pytest.raises(ValueError, match="missing"):
+        qwen2vl(tmp_path).load()
