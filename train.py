@@ -27,6 +27,7 @@ def run(cfg: DictConfig) -> None:
     """One job: the models of Algorithm 1, their accuracy on the benchmark, and a report."""
     from mathse.algorithm import mathse
     from mathse.config import experiment
+    from mathse.preflight import check
     from mathse.report import Reporter
     from mathse.steps.data import load
     from mathse.steps.evaluate import evaluate
@@ -34,6 +35,8 @@ def run(cfg: DictConfig) -> None:
     from mathse.types import Model
 
     exp = experiment(cfg)
+    if exp.scale != "tiny":
+        check(exp)
     store = Store(Path(exp.store), exp.runtime, explain=exp.explain)
     with Reporter(exp) as reporter:
         store.watcher = reporter
@@ -62,14 +65,12 @@ def job(cfg: DictConfig) -> None:
 
 
 def say(error: BaseException) -> str:
-    """An error in one line; Hydra's own are cut to what helps."""
+    """An error in one line."""
+    from mathse.config import one_line
+
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"mathse: {error}; free some space and run the same command: it goes on where it was"
-    text = str(error).split("Config search path:")[0].replace("In 'config': ", "")
-    words = " ".join(text.split())
-    if "To append to your config use" in words:
-        words = words.split(" To append")[0] + " There is no such setting; `python train.py --cfg job` shows them all."
-    return f"mathse: {words}"
+    return f"mathse: {one_line(error)}"
 
 
 def main() -> None:

@@ -101,8 +101,24 @@ def experiment(cfg: DictConfig) -> Experiment:
 
 
 def load(*overrides: str) -> Experiment:
-    """The Experiment that `python train.py <overrides>` would run, for notebooks, tests and experiments/."""
-    from hydra import compose, initialize_config_dir
+    """The Experiment that `python train.py <overrides>` would run, for programs, notebooks, tests and experiments/.
 
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return experiment(compose("config", list(overrides)))
+    Raises ValueError or TypeError, one line, naming what is wrong.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return experiment(compose("config", list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(one_line(error)) from error
+
+
+def one_line(error: BaseException) -> str:
+    """An error's words in one line; Hydra's are cut to what helps."""
+    words = " ".join(str(error).split("Config search path:")[0].replace("In 'config': ", "").split())
+    if "To append to your config use" in words:
+        words = words.split(" To append")[0] + " There is no such setting; `python train.py --cfg job` shows them all."
+    return words

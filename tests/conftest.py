@@ -30,3 +30,38 @@ def runtime() -> Runtime:
 def problems(tmp_path_factory: pytest.TempPathFactory) -> list[Problem]:
     folder: Path = tmp_path_factory.mktemp("problems")
     return Figures(size=26, seed=11, split="train", families=()).write(folder)
+
+
+GOLDEN = Path(os.environ.get("MATHSE_GOLDEN", Path(__file__).parent.parent.parent / "shared" / "golden"))
+
+
+@pytest.fixture
+def golden(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A copy of the golden checkpoint of the family `request.param`, with a tokenizer of bytes, which the golden ones lack."""
+    if not (GOLDEN / request.param).is_dir():
+        pytest.skip(
+            f"{GOLDEN / request.param} is not there (MATHSE_GOLDEN names the folder of the original code's tensors)"
+        )
+    folder = tmp_path / request.param
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_bytes((GOLDEN / request.param / name).read_bytes())
+    byte_tokenizer(folder)
+    return folder
+
+
+def byte_tokenizer(folder: Path) -> None:
+    """A tokenizer of 256 bytes and 44 tokens of their own, where the golden checkpoints' 300 rows of embeddings have them."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    names = ["<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>", "<s>", "</s>"]
+    names += [f"<|{i}|>" for i in range(256 + len(names), 300)]
+    characters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({character: i for i, character in enumerate(characters)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(name, normalized=False) for name in names])
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="</s>"
+    ).save_pretrained(folder)

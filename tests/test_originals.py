@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import GOLDEN
 from safetensors.torch import load_file, save_file
 
 from mathse.backbones import verify
 from mathse.backbones.cogvlm2_model import CogVLM2Config, Rotary
-
-GOLDEN = Path(os.environ.get("MATHSE_GOLDEN", Path(__file__).parent.parent.parent / "shared" / "golden"))
 
 
 @pytest.mark.parametrize("family", ["cogvlm2", "internvl25"])

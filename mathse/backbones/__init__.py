@@ -20,16 +20,24 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
 
-    from mathse.backbones.loading import Layout
+    from mathse.backbones.loading import Layout, Shape
 
 
 class Backbone(Protocol):
-    """The settings of one family member, e.g. `Qwen2VL(checkpoint="tiny", …)`. Loading is the only thing it does."""
+    """The settings of one family member, e.g. `Qwen2VL(checkpoint="tiny", …)`. It knows its size, and loads."""
 
     max_length: int
 
     @property
     def family(self) -> str: ...
+
+    def folder(self) -> Path:
+        """Where its files are. Raises ValueError that says what to do where they are not, or are another family's."""
+        ...
+
+    def shape(self) -> Shape:
+        """How large it is, from its config.json alone."""
+        ...
 
     def load(
         self,

@@ -48,8 +48,9 @@ class CogVLM2(Member["LoadedCogVLM2"]):
 
         return CogVLM2ForCausalLM, read_config(folder, exact_rope=self.exact_rope)
 
-    def picture_tokens(self, config: Any) -> int:
-        return int(config.image_tokens)
+    def largest_picture(self, config: Any) -> tuple[int, int, int, int]:
+        vision = config.vision_config
+        return config.image_tokens, vision["num_positions"], vision["hidden_size"], vision["intermediate_size"]
 
     def wrap(self, module: Any, tokenizer: Any) -> LoadedCogVLM2:
         return LoadedCogVLM2(module, tokenizer, self.several)

@@ -55,9 +55,11 @@ class InternVL25(Member["LoadedInternVL25"]):
         placeholder = tokenizer.convert_tokens_to_ids(CONTEXT) if tokenizer else 0
         return InternVL25ForConditionalGeneration, translate(original, placeholder)
 
-    def picture_tokens(self, config: Any) -> int:
+    def largest_picture(self, config: Any) -> tuple[int, int, int, int]:
         tiles = self.max_tiles + (self.max_tiles > 1)  # and the thumbnail
-        return int(config.image_seq_length) * tiles
+        vision = config.vision_config
+        patches = (vision.image_size[0] // vision.patch_size[0]) ** 2 + 1
+        return config.image_seq_length * tiles, patches * tiles, vision.hidden_size, vision.intermediate_size
 
     def wrap(self, module: Any, tokenizer: Any) -> LoadedInternVL25:
         return LoadedInternVL25(module, tokenizer, self.max_tiles, self.system)

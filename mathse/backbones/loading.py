@@ -43,16 +43,18 @@ class Shape:
     """How large a member is, known from its config.json alone.
 
     `kv`: numbers that one token leaves in one layer's keys, and as many in its values; `picture`: tokens of the largest
-    picture; `parameters` of each part; `quantized` of them in 4 bits, the largest such layer having `widest`; `lora`:
-    parameters that an adapter has for each unit of its rank.
+    picture, for which the tower holds `tower` numbers at once; `parameters` of each part; `quantized` of them in 4 bits, the
+    largest such layer having `widest`; `lora`: parameters that an adapter has for each unit of its rank.
     """
 
     layers: int
     hidden: int
     intermediate: int
+    heads: int
     kv: int
     vocabulary: int
     picture: int
+    tower: int
     parameters: dict[str, int]
     quantized: int
     widest: int
@@ -76,8 +78,8 @@ class Member(Generic[L]):
         """The model's class and its configuration. Without a tokenizer ids may be wrong, sizes are not."""
         raise NotImplementedError
 
-    def picture_tokens(self, config: Any) -> int:
-        """The most tokens that a picture takes."""
+    def largest_picture(self, config: Any) -> tuple[int, int, int, int]:
+        """Of the largest picture: its tokens, its patches in the tower, a patch's width there, and within the tower's MLP."""
         raise NotImplementedError
 
     def wrap(self, module: Any, tokenizer: Any) -> L:
@@ -118,15 +120,19 @@ class Member(Generic[L]):
         for name, parameter in model.named_parameters():
             part = self.layout.part(name)
             parameters[part] = parameters.get(part, 0) + parameter.numel()
+        picture, patches, width, inner = self.largest_picture(config)
         text = getattr(config, "text_config", config)
         key_heads = getattr(text, "num_multi_query_heads", None) or text.num_key_value_heads
         return Shape(
             layers=text.num_hidden_layers,
             hidden=text.hidden_size,
             intermediate=text.intermediate_size,
+            heads=text.num_attention_heads,
             kv=key_heads * text.hidden_size // text.num_attention_heads,
             vocabulary=text.vocab_size,
-            picture=self.picture_tokens(config),
+            picture=picture,
+            tower=patches
+            * (5 * width + 2 * inner),  # a layer's input, queries, keys, values, sum; the MLP before and after
             parameters=parameters,
             quantized=sum(quantized),
             widest=max(quantized),

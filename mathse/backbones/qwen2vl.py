@@ -49,9 +49,11 @@ class Qwen2VL(Member["LoadedQwen2VL"]):
 
         return Qwen2VLForConditionalGeneration, Qwen2VLConfig.from_pretrained(folder)
 
-    def picture_tokens(self, config: Any) -> int:
+    def largest_picture(self, config: Any) -> tuple[int, int, int, int]:
         vision = config.vision_config
-        return self.max_pixels // (vision.patch_size * vision.spatial_merge_size) ** 2
+        patches = self.max_pixels // vision.patch_size**2
+        width = vision.embed_dim
+        return patches // vision.spatial_merge_size**2, patches, width, int(width * vision.mlp_ratio)
 
     def wrap(self, module: Any, tokenizer: Any) -> LoadedQwen2VL:
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
