@@ -70,8 +70,8 @@ def test_what_cannot_fit_is_refused_before_any_weights_are_there_with_what_would
     refuse(seven, found, 10_000 * GIB)
     for room, words in (
         (
-            120,
-            ["fine-tuning of the student needs", "activations", "120 are free on cuda", "fit.micro_batch_size=1 fits"],
+            80,
+            ["fine-tuning of the student needs", "activations", "80 are free on cuda", "fit.micro_batch_size=1 fits"],
         ),
         (40, ["fit.micro_batch_size=1 backbone.max_length=", "fits"]),
         (8, ["a smaller member (backbone.checkpoint=…"]),

@@ -129,7 +129,6 @@ class LoadedQwen2VL(Loaded):
 
     def see_patches(self, patches: Tensor, grid: tuple[int, int, int]) -> Tensor:
         """Features (B, tokens, H) of B pictures of one `grid`, from their patches (B, patches, values)."""
-        import torch
         from transformers.models.qwen2_vl.modeling_qwen2_vl import apply_rotary_pos_emb_vision
 
         visual = self.model.visual
@@ -141,9 +140,7 @@ class LoadedQwen2VL(Loaded):
             qkv = attention.qkv(block.norm1(hidden)).unflatten(-1, (3, attention.num_heads, -1))
             query, key, value = qkv.unbind(2)  # (B, patches, heads, size)
             query, key = apply_rotary_pos_emb_vision(query, key, cos, sin)
-            scores = torch.einsum("bqhd,bkhd->bhqk", query, key) * attention.scaling
-            mixed = torch.einsum("bhqk,bkhd->bqhd", scores.softmax(-1, dtype=torch.float32).to(value.dtype), value)
-            hidden = hidden + attention.proj(mixed.flatten(2))
+            hidden = hidden + attention.proj(_mix(query, key, value, attention.scaling).flatten(2))
             hidden = hidden + block.mlp(block.norm2(hidden))
         return visual.merger(hidden.flatten(0, 1)).unflatten(0, (len(patches), -1))
 
@@ -163,6 +160,17 @@ class LoadedQwen2VL(Loaded):
 
     def head(self, hidden: Tensor) -> Tensor:
         return self.lm_head(hidden).float()
+
+
+def _mix(query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
+    """Full attention over patches; all are (B, patches, heads, size)."""
+    import torch
+
+    if query.is_cuda:  # a large picture's scores, 16 x 5120 x 5120 of them, are never held
+        query, key, value = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+        return torch.nn.functional.scaled_dot_product_attention(query, key, value, scale=scaling).transpose(1, 2)
+    scores = torch.einsum("bqhd,bkhd->bhqk", query, key) * scaling
+    return torch.einsum("bhqk,bkhd->bqhd", scores.softmax(-1, dtype=torch.float32).to(value.dtype), value)
 
 
 @functools.lru_cache(maxsize=64)
