@@ -59,7 +59,8 @@ def export(artifact: Path, out: Path, *, merge: bool) -> float | None:
             difference = apart(backbone, artifact / "adapter", work)
         else:
             write_adapter(backbone, artifact / "adapter", work)
-        work.chmod(0o755)
+        for path in (work, *work.iterdir()):  # temporary folders and safetensors are made for their owner alone
+            path.chmod(0o755 if path.is_dir() else 0o644)
         work.rename(out)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)

@@ -74,7 +74,7 @@ def weights(shape: Shape, runtime: Runtime, *, training: bool) -> float:
 
 
 def fine_tuning(shape: Shape, job: Job, runtime: Runtime) -> Bytes:
-    """Bytes that a fine-tuning step needs. What a layer keeps for the way back was measured on small Qwen2-VLs (LOG.md)."""
+    """Bytes that a fine-tuning step needs. What a layer keeps for the way back was measured (experiments/LOG.md)."""
     adapter = 4.0 * job.lora.rank * shape.lora
     rows, length = job.fit.micro_batch_size, job.member.max_length
     kept = 30 * shape.hidden + 8 * shape.intermediate  # bytes a token and layer

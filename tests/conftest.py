@@ -1,8 +1,9 @@
-"""What tests share: the tiny Qwen2-VL, a few problems with pictures, a runtime for two cores."""
+"""What tests share: the tiny Qwen2-VL, golden checkpoints of the other families, a few problems, a runtime for two cores."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from mathse.backbones.qwen2vl import Qwen2VL
+from mathse.backbones.weights import TINY
 from mathse.figures.data import Figures
 from mathse.store import Runtime
 from mathse.types import Problem
@@ -30,6 +32,12 @@ def runtime() -> Runtime:
 def problems(tmp_path_factory: pytest.TempPathFactory) -> list[Problem]:
     folder: Path = tmp_path_factory.mktemp("problems")
     return Figures(size=26, seed=11, split="train", families=()).write(folder)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the shipped Qwen2-VL, to be damaged."""
+    return Path(shutil.copytree(TINY / "qwen2vl", tmp_path / "copy"))
 
 
 GOLDEN = Path(os.environ.get("MATHSE_GOLDEN", Path(__file__).parent.parent.parent / "shared" / "golden"))

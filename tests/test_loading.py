@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,12 @@ from mathse.backbones.cogvlm2 import CogVLM2
 from mathse.backbones.internvl25 import InternVL25
 from mathse.backbones.qlora import Lora
 from mathse.backbones.qwen2vl import Qwen2VL
-from mathse.backbones.weights import TINY
 
 LORA = Lora(rank=4, alpha=8, dropout=0.0)
 
 
 def qwen2vl(checkpoint: Path | str) -> Qwen2VL:
     return Qwen2VL(checkpoint=str(checkpoint), min_pixels=3136, max_pixels=12544, max_length=512)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A copy of the shipped Qwen2-VL, to be damaged."""
-    return Path(shutil.copytree(TINY / "qwen2vl", tmp_path / "copy"))
 
 
 def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from mathse.backbones.internvl25 import InternVL25
 from mathse.backbones.loading import Member
 from mathse.backbones.qlora import Lora
 from mathse.backbones.qwen2vl import Qwen2VL
-from mathse.config import Experiment, load
+from mathse.config import CONF, Experiment, load
 from mathse.preflight import GIB, Job, Need, jobs, measure, needs, refuse
 from mathse.steps.generate import ask
 from mathse.types import Problem, Turn
@@ -99,15 +101,28 @@ def test_a_picture_that_fills_the_row_is_refused(seven: Experiment) -> None:
         refuse(short, needs(short), 10_000 * GIB)
 
 
-def test_a_run_at_real_scale_without_weights_is_refused(seven: Experiment) -> None:
-    roomy = dataclasses.replace(seven, runtime=dataclasses.replace(seven.runtime, device="cpu"))
-    small = dataclasses.replace(roomy, backbone=load().backbone, judge=load("judge=answer").judge)
-    small = dataclasses.replace(small, feedback=small.judge)
-    preflight.check(small)
-    with pytest.raises(ValueError, match="nobody/nothing"):
-        preflight.check(
-            dataclasses.replace(small, backbone=dataclasses.replace(small.backbone, checkpoint="nobody/nothing"))
-        )
+def test_a_run_at_real_scale_ends_in_one_line_before_anything_is_computed(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "train.py",
+        "scale=small",
+        "backbone.checkpoint=nobody/nothing",
+        f"store={tmp_path}/runs",
+    ]
+    done = subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("mathse: backbone.checkpoint=nobody/nothing")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_check_reads_the_files_of_every_model_that_is_asked(folder: Path) -> None:
+    places = [f"{field}.checkpoint={folder}" for field in ("backbone", "orm.backbone")]
+    preflight.check(load(*places))
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"model\.safetensors: .*missing"):
+        preflight.check(load(places[1]))
+    preflight.check(load(places[1], "judge=answer", "feedback=answer"))
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1])

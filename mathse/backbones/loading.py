@@ -248,9 +248,12 @@ def load(
 
 
 def _quiet() -> None:
-    """transformers warns those who write models and adapters, not our users."""
-    from transformers.utils import logging
+    """The libraries warn those who write models and adapters, not our users."""
+    import logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    from transformers.utils import logging as transformers_logging
+
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it offers kernels from a hub at every load
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")

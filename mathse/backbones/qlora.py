@@ -26,11 +26,8 @@ class Lora:
 
 def four_bit(skip: list[str], compute: torch.dtype) -> Any:
     """The quantisation config; `skip` are regular expressions that transformers anchors at a module's full name."""
-    import logging
-
     from transformers import BitsAndBytesConfig
 
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it offers kernels from a hub at every load
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",

@@ -2,7 +2,7 @@
 
 Its data are solutions by a student (the base after stage 1, by answer match) to problems kept out of D: the wrong ones
 annotated by the teacher, and as many right ones. The paper does not say whether the ORM sees the reference answer;
-`use_reference` decides, by default it does not.
+`use_reference` decides, and the scale has its value.
 """
 
 from __future__ import annotations
