@@ -177,35 +177,37 @@ def refuse(exp: Experiment, found: Sequence[Need], room: float) -> None:
 
 
 def smaller(exp: Experiment, found: Sequence[Need], one: Need, phase: str, room: float) -> str:
-    """The mildest change with which the phase fits: fewer rows at once, then shorter rows, then a smaller member."""
-    job, runtime = one.job, exp.runtime
+    """The mildest change with which the phase fits, as overrides; a smaller member where none is enough."""
     shapes = [(other.job, other.shape) for other in found]
+    for overrides, job, runtime in milder(one.job, one.shape, exp.runtime, phase):
+        if sum(need(job, one.shape, shapes, runtime).phases[phase].values()) <= room:
+            return f"{overrides} fits"
+    field = one.job.field
+    return f"a smaller member ({field}.checkpoint=…, or a smaller scale) or more memory is needed"
+
+
+def milder(job: Job, shape: Shape, runtime: Runtime, phase: str) -> Iterator[tuple[str, Job, Runtime]]:
+    """Changes in the order of what they cost: a process for each step, fewer rows at once, rows that are shorter."""
+    isolate = ""
+    if not runtime.isolate:
+        isolate, runtime = "runtime.isolate=true ", dataclasses.replace(runtime, isolate=True)
+        yield isolate.rstrip(), job, runtime
     if phase == "generation":
-        rows = runtime.batch_size // 2
-        while rows:
-            less = dataclasses.replace(runtime, batch_size=rows)
-            if sum(need(job, one.shape, shapes, less).phases[phase].values()) <= room:
-                return f"runtime.batch_size={rows} fits"
-            rows //= 2
-    else:
-        for micro, length in _shorter(job, one.shape):
-            member: Any = job.member
-            less_job = dataclasses.replace(
-                job,
-                fit=dataclasses.replace(job.fit, micro_batch_size=micro),
-                member=dataclasses.replace(member, max_length=length),
-            )
-            if sum(need(less_job, one.shape, shapes, runtime).phases[phase].values()) <= room:
-                shorter = f" {job.field}.max_length={length}" if length < job.member.max_length else ""
-                return f"{job.fit_field}.micro_batch_size={micro}{shorter} fits"
-    return f"a smaller member ({job.field}.checkpoint=…, or a smaller scale) or more memory is needed"
-
-
-def _shorter(job: Job, shape: Shape) -> Iterator[tuple[int, int]]:
-    """Smaller micro-batches, then, row by row, shorter rows that still hold a picture and a question."""
-    size, length = job.fit.micro_batch_size, job.member.max_length
-    yield from ((micro, length) for micro in range(size - 1, 0, -1) if job.fit.batch_size % micro == 0)
-    yield from ((1, shorter) for shorter in range(length - 256, shape.picture + QUESTION - 1, -256))
+        rows = runtime.batch_size
+        while rows := rows // 2:
+            yield f"{isolate}runtime.batch_size={rows}", job, dataclasses.replace(runtime, batch_size=rows)
+        return
+    size = job.fit.batch_size
+    for micro in range(job.fit.micro_batch_size - 1, 0, -1):
+        if size % micro == 0:
+            fewer = dataclasses.replace(job, fit=dataclasses.replace(job.fit, micro_batch_size=micro))
+            yield f"{isolate}{job.fit_field}.micro_batch_size={micro}", fewer, runtime
+    one = dataclasses.replace(job.fit, micro_batch_size=1)
+    member: Any = job.member
+    for length in range(member.max_length - 256, shape.picture + QUESTION - 1, -256):
+        shorter = dataclasses.replace(job, fit=one, member=dataclasses.replace(member, max_length=length))
+        words = f"{job.fit_field}.micro_batch_size=1 {job.field}.max_length={length}"
+        yield f"{isolate}{words}", shorter, runtime
 
 
 def gib(size: float) -> str:

@@ -95,6 +95,15 @@ def test_what_is_said_to_fit_fits(seven: Experiment) -> None:
     assert sum(needs(less)[0].phases["generation"].values()) <= 24 * GIB
 
 
+def test_models_that_stay_in_memory_are_the_first_to_go(seven: Experiment) -> None:
+    together = dataclasses.replace(seven, runtime=dataclasses.replace(seven.runtime, isolate=False))
+    alone, kept = needs(seven)[1].phases["fine-tuning"], needs(together)[1].phases["fine-tuning"]
+    assert sum(kept.values()) > sum(alone.values())
+    orm = Need(needs(seven)[1].job, needs(seven)[1].shape, {"fine-tuning": kept})
+    with pytest.raises(ValueError, match=r"models that were asked .* runtime\.isolate=true fits"):
+        refuse(together, [orm], sum(alone.values()))
+
+
 def test_a_picture_that_fills_the_row_is_refused(seven: Experiment) -> None:
     short = dataclasses.replace(seven, backbone=dataclasses.replace(seven.backbone, max_length=1280))
     with pytest.raises(ValueError, match=r"backbone\.max_length=1280 leaves no room .* 1280 tokens"):
