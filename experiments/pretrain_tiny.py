@@ -5,9 +5,9 @@
 From random weights, in three phases: (1) the tower learns to say, from each picture token, the marks whose centre lies in
 its cell, the numbers they stand for, and which cell it is; (2) the whole model mostly transcribes pictures cell by cell;
 (3) transcription gives way to describing pictures, reading values by name, checking statements, arithmetic in text and
-in words, and telling whether two answers are the same. Only pictures of the train split are drawn. Figures' questions and the phrases of prompts and verdicts are only ever
-repeated word by word, what is calculated never follows from the picture, and no worked solution is shown: stage 1 has that
-left to teach.
+in words, and telling whether two answers are the same. Only pictures of the train split are drawn. Figures' questions and
+the phrases of prompts and verdicts are only ever repeated word by word, what is calculated never follows from the picture,
+and no worked solution is shown: stage 1 has that left to teach.
 Every 200 steps the state is saved, so a killed run goes on where it was. At the end the weights are written with a card:
 how they were made, how well they read.
 """
