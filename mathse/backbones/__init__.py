@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mathse.backbones.pictures import open_picture
 from mathse.types import Chat
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Loaded:
         raise NotImplementedError
 
     def see(self, pictures: Sequence[Image]) -> list[Tensor]:
-        """The features (tokens, H) of each picture, as they enter the language model."""
+        """The features (tokens, H) of each picture (RGB), as they enter the language model."""
         raise NotImplementedError
 
     def embed(self, ids: Tensor) -> Tensor:
@@ -174,7 +175,7 @@ class Loaded:
             for start in range(0, len(missing), 64):
                 names = missing[start : start + 64]
                 fresh.update(zip(names, self.see([open_picture(name) for name in names]), strict=True))
-            unnamed = iter(self.see([p for p in pictures if not isinstance(p, str)]))
+            unnamed = iter(self.see([open_picture(picture) for picture in pictures if not isinstance(picture, str)]))
         self.pictures_seen += len(missing)
         self.pictures_found += len(pictures) - len(missing)
         result = []
@@ -239,18 +240,3 @@ class Loaded:
     @property
     def device(self) -> torch.device:
         return next(self.module.parameters()).device
-
-
-def open_picture(picture: str | Image) -> Image:
-    """The picture in RGB. Raises ValueError naming the file where it is missing or is none."""
-    from PIL import Image as images
-
-    if not isinstance(picture, str):
-        return picture
-    try:
-        with images.open(picture) as opened:
-            return opened.convert("RGB")
-    except (OSError, images.DecompressionBombError) as error:
-        raise ValueError(
-            f"picture {picture}: {error}; the data set's folder was changed or the file is no picture"
-        ) from error

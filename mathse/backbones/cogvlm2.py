@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mathse.backbones import Loaded, Part, open_picture
+from mathse.backbones import Loaded, Part
 from mathse.backbones.loading import Layout, Member
+from mathse.backbones.pictures import open_picture
 from mathse.settings import settings
 from mathse.types import Chat
 
@@ -116,9 +117,7 @@ class LoadedCogVLM2(Loaded):
 
         if not pictures:
             return []
-        resized = [
-            np.asarray(p.convert("RGB").resize((self.side, self.side), images.Resampling.BICUBIC)) for p in pictures
-        ]
+        resized = [np.asarray(p.resize((self.side, self.side), images.Resampling.BICUBIC)) for p in pictures]
         pixels = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float() / 255
         pixels = (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
         return list(self.body.vision(pixels.to(self.device, self.body.vision.boi.dtype)))
