@@ -30,6 +30,11 @@ class Backbone(Protocol):
     @property
     def family(self) -> str: ...
 
+    @property
+    def most_pictures(self) -> int | None:
+        """The most pictures that a problem may have; None for any number. Problems with more are left out before the loop."""
+        ...
+
     def load(
         self,
         adapter: Path | None = None,

@@ -1,7 +1,7 @@
 """CogVLM2 (arXiv 2408.16500): our own model code (cogvlm2_model.py), the published checkpoints' names and prompt.
 
 `Question: … Answer:` after the picture, no separators; the picture is one square, resized without regard to its proportions.
-One picture a problem: several are laid side by side in a square (`several=tile`) or refused (`several=refuse`).
+One picture a problem: several are laid side by side in a square (`several=tile`), or their problem is left out (`several=skip`).
 """
 
 from __future__ import annotations
@@ -39,8 +39,12 @@ class CogVLM2(Member["LoadedCogVLM2"]):
 
     checkpoint: str
     max_length: int
-    several: Literal["tile", "refuse"]
+    several: Literal["tile", "skip"]
     exact_rope: bool
+
+    @property
+    def most_pictures(self) -> int | None:
+        return 1 if self.several == "skip" else None
 
     def architecture(self, folder: Path, tokenizer: Any) -> tuple[Any, dict[str, Any]]:
         from mathse.backbones.cogvlm2_model import CogVLM2ForCausalLM, read_config
@@ -83,11 +87,11 @@ class LoadedCogVLM2(Loaded):
         return parts
 
     def one(self, pictures: Sequence[str | Image]) -> str | Image:
-        """The only picture, or all of them in the cells of a square. Raises ValueError where several are refused."""
+        """The only picture, or all of them in the cells of a square. Raises ValueError for several with `several=skip`."""
         if len(pictures) == 1:
             return pictures[0]
-        if self.several == "refuse":
-            raise ValueError(f"CogVLM2 takes one picture, the problem has {len(pictures)}; take backbone.several=tile")
+        if self.several == "skip":
+            raise ValueError(f"CogVLM2 takes one picture, the chat has {len(pictures)}; take backbone.several=tile")
         from PIL import Image as images
 
         opened = [open_picture(picture) for picture in pictures]

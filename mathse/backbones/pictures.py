@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-LONGEST = (
-    200  # times as long as wide: more is refused by Qwen2-VL's resizing, and so by all, that all are asked the same
-)
+# Times as long as wide. Qwen2-VL's resizing refuses more; here all families do, so that a data set is the same for all.
+LONGEST = 200
 
 
 def open_picture(picture: str | Image) -> Image:
