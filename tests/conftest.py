@@ -38,17 +38,21 @@ def problems(tmp_path_factory: pytest.TempPathFactory) -> list[Problem]:
     return Figures(size=26, seed=11, split="train", families=()).write(folder)
 
 
-@pytest.fixture(scope="session")
-def recipe() -> ModuleType:
-    """experiments/pretrain_tiny.py, which can make every family."""
-    path = Path(__file__).parent.parent / "experiments" / "pretrain_tiny.py"
-    spec = importlib.util.spec_from_file_location("pretrain_tiny", path)
+def script(path: str) -> ModuleType:
+    """A Python file outside the package, by its path in the project, as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, Path(__file__).parent.parent / path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["pretrain_tiny"] = module
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def recipe() -> ModuleType:
+    """What makes the tiny weights of every family."""
+    return script("experiments/pretrain_tiny.py")
 
 
 @pytest.fixture(scope="session", params=["cogvlm2", "internvl25", "qwen2vl"])
