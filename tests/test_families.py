@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -14,11 +15,16 @@ import pytest
 import torch
 from conftest import script
 from hydra import compose, initialize_config_dir
+from safetensors.torch import load_file
 
 import mathse.backbones
 from mathse.backbones import Loaded, Row
 from mathse.backbones.cogvlm2 import CogVLM2
+from mathse.backbones.internvl25 import InternVL25
+from mathse.backbones.loading import Member
 from mathse.backbones.pictures import open_picture
+from mathse.backbones.qlora import Lora
+from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.config import CONF, load
 from mathse.figures import stream
 from mathse.figures.data import Figures
@@ -94,6 +100,62 @@ def test_only_the_reply_and_its_end_mark_are_trained(family: Loaded, problems: l
         assert row.ids[row.trained].tolist() == reply
         first = int(row.trained.nonzero()[0])
         assert row.ids[:first].equal(family.encode(chat, reply=True).ids), "what is asked is what generation is asked"
+
+
+# ---- adapters are peft's own ----
+
+PLAIN: list[tuple[str, str, Callable[[str], Member[Any]]]] = [
+    (
+        "internvl25",
+        "InternVLForConditionalGeneration",
+        lambda checkpoint: InternVL25(checkpoint=checkpoint, max_tiles=1, max_length=512, system="Calculate."),
+    ),
+    (
+        "qwen2vl",
+        "Qwen2VLForConditionalGeneration",
+        lambda checkpoint: Qwen2VL(checkpoint=checkpoint, min_pixels=3136, max_pixels=12544, max_length=512),
+    ),
+]
+
+
+@pytest.mark.parametrize(("family", "native", "member"), PLAIN, indirect=["family"], ids=[name for name, _, _ in PLAIN])
+def test_an_adapter_computes_the_same_in_plain_peft_and_has_the_names_that_vllm_reads(
+    family: Loaded, native: str, member: Callable[[str], Member[Any]], problems: list[Problem], tmp_path: Path
+) -> None:
+    import peft
+    import transformers
+
+    family.module.save_pretrained(tmp_path / "base")
+    family.tokenizer.save_pretrained(tmp_path / "base")
+    backbone = member(str(tmp_path / "base"))
+    trained = backbone.load(lora=Lora(rank=4, alpha=8, dropout=0.0), quantize=False).module
+    torch.manual_seed(0)
+    for name, parameter in trained.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(parameter, std=0.05)
+    trained.save_pretrained(tmp_path / "adapter")
+    ours = backbone.load(tmp_path / "adapter", quantize=False)
+    chat = next(ask(problem) for problem in problems if len(problem.images) > 1)
+    row = ours.encode(chat, reply=True)
+
+    inputs = ours.processor(images=[open_picture(image) for image in row.pictures], return_tensors="pt")
+    inputs = {name: inputs[name] for name in ("pixel_values", "image_grid_thw") if name in inputs}
+    if native.startswith("Qwen"):
+        inputs["mm_token_type_ids"] = (row.ids == ours.picture_id).int()[None]
+    base = getattr(transformers, native).from_pretrained(tmp_path / "base")
+    with torch.no_grad():
+        untuned = base(input_ids=row.ids[None], **inputs).logits[0]
+        plain = peft.PeftModel.from_pretrained(base, tmp_path / "adapter")
+        theirs = plain(input_ids=row.ids[None], **inputs).logits[0]
+        batch = ours.batch([row], side="left")
+        mine = ours.head(ours.language(batch.embeds, batch.positions, batch.mask, batch.picture_mask))[0]
+    assert torch.allclose(mine, theirs, atol=1e-4)
+    assert not torch.allclose(theirs, untuned, atol=1e-1)
+
+    names = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    pattern = r"base_model\.model\.model\.language_model\.layers\.\d\.(self_attn|mlp)\.\w+_proj\.lora_[AB]\.weight"
+    assert len(names) == 4 * 7 * 2
+    assert all(re.fullmatch(pattern, name) for name in names)
 
 
 # ---- families that take so many pictures and no more ----

@@ -87,7 +87,7 @@ class Batch:
 
 
 class Loaded:
-    """A backbone in memory. Subclasses are the families: they implement the six methods that raise NotImplementedError."""
+    """A backbone in memory. Subclasses are the families: they implement the eight methods that raise NotImplementedError."""
 
     module: Any  # the transformers or peft model: a torch module with methods of its own
     tokenizer: Any
