@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import operator
 import re
-import sys
 from itertools import islice
-from pathlib import Path
 from random import Random
 from types import ModuleType
 
@@ -19,18 +16,6 @@ from mathse.teacher.figures import first_mistake
 from mathse.types import Turn, steps_of
 
 OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.floordiv}
-
-
-@pytest.fixture(scope="module")
-def recipe() -> ModuleType:
-    path = Path(__file__).parent.parent / "experiments" / "pretrain_tiny.py"
-    spec = importlib.util.spec_from_file_location("pretrain_tiny", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pretrain_tiny"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

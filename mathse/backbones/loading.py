@@ -35,6 +35,11 @@ class Member(Generic[L]):
     layout: ClassVar[Layout]
     checkpoint: str
 
+    @property
+    def most_pictures(self) -> int | None:
+        """See `Backbone.most_pictures`."""
+        return None
+
     def architecture(self, folder: Path, tokenizer: Any) -> tuple[Any, dict[str, Any]]:
         """The model's class, and what its `from_pretrained` needs beside the usual."""
         raise NotImplementedError
