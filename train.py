@@ -29,7 +29,7 @@ def run(cfg: DictConfig) -> None:
     from mathse.config import experiment
     from mathse.preflight import check
     from mathse.report import Reporter
-    from mathse.steps.data import load
+    from mathse.steps.data import fitting, load
     from mathse.steps.evaluate import evaluate
     from mathse.store import Store
     from mathse.types import Model
@@ -42,6 +42,10 @@ def run(cfg: DictConfig) -> None:
         store.watcher = reporter
         problems = store.run(load, data=exp.data)
         test = store.run(load, data=exp.benchmark.data)
+        if exp.most_pictures is not None:
+            problems, test = (
+                store.run(fitting, problems=some, most_pictures=exp.most_pictures) for some in (problems, test)
+            )
         for model in [Model(exp.backbone), *mathse(exp, problems, store.run)]:
             scored = store.run(evaluate, model=model, benchmark=exp.benchmark, problems=test, sampling=exp.decoding)
             reporter.score(model, scored)

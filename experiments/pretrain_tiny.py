@@ -4,10 +4,10 @@
 
 From random weights, in three phases: (1) the tower learns to say, from each picture token, the marks whose centre lies in
 its cell, the numbers they stand for, and which cell it is; (2) the whole model mostly transcribes pictures cell by cell;
-(3) transcription gives way to describing pictures, reading values by name, checking statements, and arithmetic in text and
-in words. Only pictures of the train split are drawn. Figures' questions and the phrases of prompts and verdicts are only ever
-repeated word by word, what is calculated never follows from the picture, and no worked solution is shown: stage 1 has that
-left to teach.
+(3) transcription gives way to describing pictures, reading values by name, checking statements, arithmetic in text and
+in words, and telling whether two answers are the same. Only pictures of the train split are drawn. Figures' questions and
+the phrases of prompts and verdicts are only ever repeated word by word, what is calculated never follows from the picture,
+and no worked solution is shown: stage 1 has that left to teach.
 Every 200 steps the state is saved, so a killed run goes on where it was. At the end the weights are written with a card:
 how they were made, how well they read.
 """
@@ -43,6 +43,7 @@ from mathse.types import Turn
 TINY = Path(__file__).parent.parent / "mathse" / "backbones" / "tiny"
 VOCABULARY = 1024
 BATCH = 32
+COMPARE_FROM = 0.4  # of the lessons: from here on each step has comparisons in text beside its pictures
 GROUP = 8  # steps whose rows are drawn together and sorted by length
 PROMPT_WORDS = (
     '{"status": "CORRECT", "error_step": null, "error_analysis": null}',
@@ -161,19 +162,45 @@ def _list(drawn: Drawn, rng: Random) -> tuple[str, str]:
 
 
 def _check(drawn: Drawn, rng: Random) -> tuple[str, str]:
-    count = rng.randint(2, 4)
-    bad = rng.randrange(count) if rng.random() < 0.6 else None
-    statements = []
-    for i in range(count):
+    """Statements, right or wrong; of each the value that it should say, so that right and wrong are told from two numbers in the text."""
+    sentences, verdicts = [], []
+    for _ in range(rng.randint(2, 4)):
+        wrong = rng.random() < 0.4
         if rng.random() < 0.65:
             reading = rng.choice(drawn.program.readings)
-            statements.append(_say(reading, rng, misread(reading, rng) if i == bad else None))
+            sentences.append(_say(reading, rng, misread(reading, rng) if wrong else None))
+            value = reading.value
         else:
-            statements.append(equation(rng, wrong=i == bad))
-    return (
-        f"Which of these is wrong?\n{_numbered(statements)}",
-        "All are right." if bad is None else f"Step {bad + 1} is wrong.",
-    )
+            left, value = calculation(rng)
+            sentences.append(_equation(left, near(value, rng) if wrong else value))
+        verdicts.append(f"{value}, {'wrong' if wrong else 'right'}.")
+    return f"Which of these are wrong?\n{_numbered(sentences)}", _numbered(verdicts)
+
+
+def comparison(rng: Random) -> tuple[Turn, ...]:
+    """Text alone: whether two answers are the same, next to each other or lines apart. Half of them are."""
+    if rng.random() < 0.25:
+        pairs = [_pair(rng) for _ in range(3)]
+        asked = ", ".join(f"{a} and {b}" for a, b in pairs)
+        return Turn("user", f"Are they the same? {asked}"), Turn("assistant", " ".join(_same(*pair) for pair in pairs))
+    a, b = _pair(rng)
+    sums = [equation(rng, wrong=rng.random() < 0.5) for _ in range(rng.randint(1, 5))]
+    ask = f"{_numbered(sums)}\nThe answer to this problem is {a}.\nReference answer: {b}\nAre they the same?"
+    return Turn("user", ask), Turn("assistant", _same(a, b))
+
+
+def _pair(rng: Random) -> tuple[str, str]:
+    same = rng.random() < 0.5
+    if rng.random() < 0.2:
+        a, b = rng.sample("ABCD", 2)
+        return a, a if same else b
+    number = rng.randint(0, rng.choice((20, 60, 180)))
+    other = near(number, rng) if rng.random() < 0.5 else rng.choice([n for n in range(100) if n != number])
+    return str(number), str(number if same else other)
+
+
+def _same(a: str, b: str) -> str:
+    return "The same." if a == b else "Different."
 
 
 def _calculate(drawn: Drawn, rng: Random) -> tuple[str, str]:
@@ -316,6 +343,7 @@ def corpus(pool: Sequence[Drawn], views: Callable[[Drawn], Views]) -> list[str]:
     """Text for the tokenizer: exercises, questions, and the fixed words of our prompts and verdicts. No solutions."""
     rng = Random("tokenizer")
     texts = [turn.text for drawn in pool for turn in lesson(drawn, views(drawn), rng, 0.5)]
+    texts += [turn.text for _ in range(500) for turn in comparison(rng)]
     return texts + [drawn.program.question for drawn in pool] + [SOLVE, JUDGE, *PROMPT_WORDS] * 50
 
 
@@ -648,6 +676,9 @@ def main() -> None:
                 batch = loaded.batch(rows, side="right", features=features)
                 language = loaded.loss(batch) / (batch.labels[:, 1:] != -100).sum()
                 loss = language + 0.3 * loss
+                if done >= COMPARE_FROM:
+                    texts = loaded.batch([loaded.encode(comparison(rng)) for _ in range(BATCH)], side="right")
+                    loss = loss + 0.5 * loaded.loss(texts) / (texts.labels[:, 1:] != -100).sum()
         everything.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(everything.parameters(), 1.0)
@@ -789,7 +820,7 @@ def finish(args: argparse.Namespace, out: Path, model: nn.Module, loaded: Loaded
         "parameters": sum(p.numel() for p in model.parameters()),
         "steps": steps,
         "seconds_of_last_run": round(seconds),
-        "taught": "cells, transcription, description, reading by name, checking, arithmetic in numbers and words, repeating; "
+        "taught": "cells, transcription, description, reading by name, checking, arithmetic in numbers and words, comparing, repeating; "
         "no figure's question answered, no solution",
         "reads_test_pictures": reading_accuracy(loaded, args.seed, 100),
         "sha256": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},

@@ -14,6 +14,7 @@ from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
 from mathse.benchmarks import Benchmark
 from mathse.feedback import Feedback
+from mathse.feedback.orm import Orm
 from mathse.fit import Fit
 from mathse.generation import Sampling
 from mathse.settings import settings
@@ -57,6 +58,12 @@ class Experiment:
     report: str
     tracker: Literal["wandb", "none"]
     explain: bool
+
+    @property
+    def most_pictures(self) -> int | None:
+        """The most pictures that a problem may have for all backbones of the run to take it; None for any number."""
+        backbones = [self.backbone, *((self.orm.backbone, self.orm.student) if isinstance(self.orm, Orm) else ())]
+        return min((b.most_pictures for b in backbones if b.most_pictures is not None), default=None)
 
     def check(self) -> None:
         if self.K < 0:

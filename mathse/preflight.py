@@ -57,9 +57,8 @@ def jobs(exp: Experiment) -> list[Job]:
     found = [Job("student", "backbone", "fit", exp.backbone, exp.fit, exp.lora, new)]
     for source in (exp.judge, exp.feedback):
         if isinstance(source, Orm) and len(found) == 1:
-            found.append(
-                Job("ORM", "orm.backbone", "orm.fit", source.backbone, source.fit, source.lora, source.max_new_tokens)
-            )
+            field = "backbone" if source.backbone == exp.backbone else "orm.backbone"
+            found.append(Job("ORM", field, "orm.fit", source.backbone, source.fit, source.lora, source.max_new_tokens))
     return found
 
 

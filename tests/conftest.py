@@ -1,18 +1,24 @@
-"""What tests share: the tiny Qwen2-VL, golden checkpoints of the other families, a few problems, a runtime for two cores."""
+"""What tests share: the tiny Qwen2-VL, the other families with random or golden weights, a few problems, a runtime for two cores."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import sys
+from itertools import islice
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from mathse.backbones import Loaded
 from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.backbones.weights import TINY
+from mathse.figures import stream
 from mathse.figures.data import Figures
 from mathse.store import Runtime
 from mathse.types import Problem
@@ -73,3 +79,37 @@ def byte_tokenizer(folder: Path) -> None:
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="</s>"
     ).save_pretrained(folder)
+
+
+def script(path: str) -> ModuleType:
+    """A Python file outside the package, by its path in the project, as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, Path(__file__).parent.parent / path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def recipe() -> ModuleType:
+    """What makes the tiny weights of every family."""
+    return script("experiments/pretrain_tiny.py")
+
+
+@pytest.fixture(scope="session", params=["cogvlm2", "internvl25", "qwen2vl"])
+def family(request: pytest.FixtureRequest, recipe: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    """A family with random weights, larger than usual so that what it writes depends on what it reads."""
+    import torch
+
+    made = recipe.FAMILIES[request.param]
+    tokenizer = recipe.make_tokenizer(tuple(islice(stream(1, "train"), 104)), made, tmp_path_factory.mktemp("words"))
+    torch.manual_seed(0)
+    model, loaded = made.make(tokenizer)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.normal_(std=0.08)
+    model.eval().requires_grad_(False)
+    return loaded

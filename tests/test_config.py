@@ -59,6 +59,7 @@ def test_a_backbones_member_follows_the_scale_and_the_orm_follows_the_student(fa
 def test_checkpoint_and_picture_size_can_be_given() -> None:
     exp = load("scale=small", "backbone.checkpoint=/some/folder", "backbone.max_pixels=50176")
     assert (exp.backbone.checkpoint, exp.backbone.max_pixels) == ("/some/folder", 50176)  # type: ignore[attr-defined]
+    assert exp.orm.backbone == exp.backbone  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("orm", ["full", "binary"])
@@ -67,6 +68,13 @@ def test_the_judge_may_be_of_another_family_than_the_student(orm: str) -> None:
     assert (exp.backbone.family, exp.judge.backbone.family) == ("qwen2vl", "internvl25")  # type: ignore[attr-defined]
     assert exp.judge.student == exp.backbone  # type: ignore[attr-defined]
     assert exp.judge.fit.lr == 0.25  # type: ignore[attr-defined]
+
+
+def test_a_backbone_of_the_judges_own_has_fields_of_its_own() -> None:
+    exp = load("backbone@orm.backbone=qwen2vl", "backbone.checkpoint=/student", "orm.backbone.checkpoint=/judge")
+    assert (exp.backbone.checkpoint, exp.orm.backbone.checkpoint) == ("/student", "/judge")  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"orm\.backbone\.checkpoint"):
+        load("orm.backbone.checkpoint=/judge")
 
 
 def test_at_paper_scale_the_warm_up_is_the_familys_in_table_6() -> None:

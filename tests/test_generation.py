@@ -11,7 +11,7 @@ from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.generation import Sampling
 from mathse.generation.torch import choose, complete
 from mathse.steps.generate import ask
-from mathse.types import Problem, Turn
+from mathse.types import Problem
 
 GREEDY = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=32)
 WARM = Sampling(temperature=1.0, top_p=0.95, samples=3, max_new_tokens=24)
@@ -65,13 +65,6 @@ def test_greedy_text_equals_transformers_generate(backbone: Qwen2VL, problems: l
         )[0, len(row) :]
         ((ours,),) = complete(loaded, [ask(problem)], GREEDY, [problem.id])
         assert ours.text == loaded.tokenizer.decode(theirs, skip_special_tokens=True)
-
-
-def test_text_only_chats_may_share_a_batch_with_pictures(model: Loaded, problems: list[Problem]) -> None:
-    text = (Turn("user", "Calculate 3 + 4."),)
-    mixed = complete(model, [text, ask(problems[0])], GREEDY, ["a", "b"])
-    assert mixed[0] == complete(model, [text], GREEDY, ["a"])[0]
-    assert mixed[1] == complete(model, [ask(problems[0])], GREEDY, ["b"])[0]
 
 
 def test_a_text_cut_at_the_limit_says_so(model: Loaded, problems: list[Problem]) -> None:

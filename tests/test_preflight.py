@@ -40,8 +40,7 @@ SEVEN = {  # Qwen/Qwen2-VL-7B-Instruct
 def seven(tmp_path: Path) -> Experiment:
     """A run at paper scale of which nothing is there but config.json."""
     (tmp_path / "config.json").write_text(json.dumps(SEVEN))
-    places = [f"{field}.checkpoint={tmp_path}" for field in ("backbone", "orm.backbone")]
-    return load("scale=paper", "runtime=gpu", "fit.micro_batch_size=4", *places)
+    return load("scale=paper", "runtime=gpu", "fit.micro_batch_size=4", f"backbone.checkpoint={tmp_path}")
 
 
 def test_the_tiny_table_shows_parts_memory_mask_loss_and_round_trip(capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,12 +125,12 @@ def test_a_run_at_real_scale_ends_in_one_line_before_anything_is_computed(tmp_pa
 
 
 def test_check_reads_the_files_of_every_model_that_is_asked(folder: Path) -> None:
-    places = [f"{field}.checkpoint={folder}" for field in ("backbone", "orm.backbone")]
-    preflight.check(load(*places))
+    judge = ["backbone@orm.backbone=qwen2vl", f"orm.backbone.checkpoint={folder}"]
+    preflight.check(load(*judge))
     (folder / "model.safetensors").unlink()
     with pytest.raises(ValueError, match=r"model\.safetensors: .*missing"):
-        preflight.check(load(places[1]))
-    preflight.check(load(places[1], "judge=answer", "feedback=answer"))
+        preflight.check(load(*judge))
+    preflight.check(load(*judge, "judge=answer", "feedback=answer"))
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1])

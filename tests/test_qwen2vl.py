@@ -1,4 +1,4 @@
-"""Tiny Qwen2-VL through our code computes what transformers' own code computes, whatever the batch around it."""
+"""Tiny Qwen2-VL through our code computes what transformers' own code computes; its base in 4 bits, its adapters, its weights."""
 
 from __future__ import annotations
 
@@ -85,21 +85,8 @@ def test_grouped_attention_equals_transformers_eager_attention_and_its_gradient(
         assert torch.allclose(a, b, atol=1e-5)
 
 
-def test_a_row_alone_equals_the_row_in_a_batch_padded_left_or_right(base: Loaded, problems: list[Problem]) -> None:
-    some = chats(problems)
-    left, right = logits(base, some, "left"), logits(base, some, "right")
-    for i, chat in enumerate(some):
-        (alone,) = logits(base, [chat], "right")
-        assert torch.allclose(alone, left[i], atol=1e-4)
-        assert torch.allclose(alone, right[i], atol=1e-4)
-
-
-def test_only_the_reply_and_its_end_are_trained(base: Loaded, problems: list[Problem]) -> None:
-    chat = (*ask(problems[0]), Turn("assistant", "Step 1: The width is 7."))
-    row = base.encode(chat)
-    trained = base.tokenizer.decode(row.ids[row.trained])
-    assert trained == "Step 1: The width is 7.<|im_end|>"
-    everything = base.tokenizer.decode(row.ids)
+def test_the_template_is_the_published_one(base: Loaded, problems: list[Problem]) -> None:
+    everything = base.tokenizer.decode(base.encode(ask(problems[0])).ids)
     assert everything.startswith(
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n<|vision_start|>"
     )

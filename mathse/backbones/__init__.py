@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mathse.backbones.pictures import open_picture
 from mathse.types import Chat
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class Backbone(Protocol):
 
     @property
     def family(self) -> str: ...
+
+    @property
+    def most_pictures(self) -> int | None:
+        """The most pictures that a problem may have; None for any number. Problems with more are left out before the loop."""
+        ...
 
     def folder(self) -> Path:
         """Where its files are. Raises ValueError that says what to do where they are not, or are another family's."""
@@ -91,7 +97,7 @@ class Batch:
 
 
 class Loaded:
-    """A backbone in memory. Subclasses are the families: they implement the six methods that raise NotImplementedError."""
+    """A backbone in memory. Subclasses are the families: they implement the eight methods that raise NotImplementedError."""
 
     module: Any  # the transformers or peft model: a torch module with methods of its own
     tokenizer: Any
@@ -129,7 +135,7 @@ class Loaded:
         raise NotImplementedError
 
     def see(self, pictures: Sequence[Image]) -> list[Tensor]:
-        """The features (tokens, H) of each picture, as they enter the language model."""
+        """The features (tokens, H) of each picture (RGB), as they enter the language model."""
         raise NotImplementedError
 
     def embed(self, ids: Tensor) -> Tensor:
@@ -186,7 +192,7 @@ class Loaded:
             for start in range(0, len(missing), 64):
                 names = missing[start : start + 64]
                 fresh.update(zip(names, self.see([open_picture(name) for name in names]), strict=True))
-            unnamed = iter(self.see([p for p in pictures if not isinstance(p, str)]))
+            unnamed = iter(self.see([open_picture(picture) for picture in pictures if not isinstance(picture, str)]))
         self.pictures_seen += len(missing)
         self.pictures_found += len(pictures) - len(missing)
         result = []
@@ -251,18 +257,3 @@ class Loaded:
     @property
     def device(self) -> torch.device:
         return next(self.module.parameters()).device
-
-
-def open_picture(picture: str | Image) -> Image:
-    """The picture in RGB. Raises ValueError naming the file where it is missing or is none."""
-    from PIL import Image as images
-
-    if not isinstance(picture, str):
-        return picture
-    try:
-        with images.open(picture) as opened:
-            return opened.convert("RGB")
-    except (OSError, images.DecompressionBombError) as error:
-        raise ValueError(
-            f"picture {picture}: {error}; the data set's folder was changed or the file is no picture"
-        ) from error

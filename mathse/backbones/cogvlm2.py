@@ -1,7 +1,7 @@
 """CogVLM2 (arXiv 2408.16500): our own model code (cogvlm2_model.py), the published checkpoints' names and prompt.
 
 `Question: … Answer:` after the picture, no separators; the picture is one square, resized without regard to its proportions.
-One picture a problem: several are laid side by side in a square (`several=tile`) or refused (`several=refuse`).
+One picture a problem: several are laid side by side in a square (`several=tile`), or their problem is left out (`several=skip`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mathse.backbones import Loaded, Part, open_picture
+from mathse.backbones import Loaded, Part
 from mathse.backbones.loading import Layout, Member
+from mathse.backbones.pictures import open_picture
 from mathse.settings import settings
 from mathse.types import Chat
 
@@ -40,8 +41,12 @@ class CogVLM2(Member["LoadedCogVLM2"]):
 
     checkpoint: str
     max_length: int
-    several: Literal["tile", "refuse"]
+    several: Literal["tile", "skip"]
     exact_rope: bool
+
+    @property
+    def most_pictures(self) -> int | None:
+        return 1 if self.several == "skip" else None
 
     def architecture(self, folder: Path, tokenizer: Any | None) -> tuple[Any, Any]:
         from mathse.backbones.cogvlm2_model import CogVLM2ForCausalLM, read_config
@@ -88,11 +93,11 @@ class LoadedCogVLM2(Loaded):
         return parts
 
     def one(self, pictures: Sequence[str | Image]) -> str | Image:
-        """The only picture, or all of them in the cells of a square. Raises ValueError where several are refused."""
+        """The only picture, or all of them in the cells of a square. Raises ValueError for several with `several=skip`."""
         if len(pictures) == 1:
             return pictures[0]
-        if self.several == "refuse":
-            raise ValueError(f"CogVLM2 takes one picture, the problem has {len(pictures)}; take backbone.several=tile")
+        if self.several == "skip":
+            raise ValueError(f"CogVLM2 takes one picture, the chat has {len(pictures)}; take backbone.several=tile")
         from PIL import Image as images
 
         opened = [open_picture(picture) for picture in pictures]
@@ -122,9 +127,7 @@ class LoadedCogVLM2(Loaded):
 
         if not pictures:
             return []
-        resized = [
-            np.asarray(p.convert("RGB").resize((self.side, self.side), images.Resampling.BICUBIC)) for p in pictures
-        ]
+        resized = [np.asarray(p.resize((self.side, self.side), images.Resampling.BICUBIC)) for p in pictures]
         pixels = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).float() / 255
         pixels = (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
         return list(self.body.vision(pixels.to(self.device, self.body.vision.boi.dtype)))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+import mathse.backbones
 from mathse.backbones.qlora import Lora, attach, check_quantized, four_bit, unfold
 from mathse.backbones.weights import check_shards, checkpoint_files, folder_of, read_config
 
@@ -73,6 +74,11 @@ class Member(Generic[L]):
     architectures: ClassVar[tuple[str, ...]]
     marks: ClassVar[tuple[str, ...]]
     checkpoint: str
+
+    @property
+    def most_pictures(self) -> int | None:
+        """See `Backbone.most_pictures`."""
+        return None
 
     def architecture(self, folder: Path, tokenizer: Any | None) -> tuple[Any, Any]:
         """The model's class and its configuration. Without a tokenizer ids may be wrong, sizes are not."""
@@ -198,7 +204,7 @@ class Member(Generic[L]):
 
 def family_of(architecture: str) -> str | None:
     """The family that loads an architecture. Imports all of them, so only for an error that has to say it."""
-    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+    for module in pkgutil.iter_modules(mathse.backbones.__path__):
         importlib.import_module(f"mathse.backbones.{module.name}")
     return next((kind.family for kind in Member.__subclasses__() if architecture in kind.architectures), None)
 

@@ -2,7 +2,8 @@
 
 Its data are solutions by a student (the base after stage 1, by answer match) to problems kept out of D: the wrong ones
 annotated by the teacher, and as many right ones. The paper does not say whether the ORM sees the reference answer;
-`use_reference` decides, and the scale has its value.
+`use_reference`, whose value is the scale's, decides. Where it does, it first says whether the two answers are the same, and its
+verdict follows from its own words.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ JUDGE = """Evaluate the solution strictly, step by step, against the picture. Re
 {question}
 Solution:
 {solution}"""
-REFERENCE = "\nReference answer: {answer}"
+REFERENCE = "\nReference answer: {answer}\nAre they the same?"
+SAME = {"correct": "The same. ", "wrong": "Different. "}  # said before the verdict where there is a reference answer
 
 
 def ask_for_verdict(solution: Solution, use_reference: bool) -> Chat:

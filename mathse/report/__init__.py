@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -63,6 +64,9 @@ class Reporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close(failed=kind is not None)
+        if kind:
+            with contextlib.suppress(OSError):  # a refused run leaves no empty folder; what others hold stays
+                self.folder.rmdir()
 
     def step(self, artifact: Artifact, recipe: Mapping[str, Any], *, cached: bool, seconds: float) -> None:
         """A step was found or computed."""

@@ -23,9 +23,10 @@ def line(number: int, artifact: Artifact, role: str, *, cached: bool, seconds: f
 def _words(artifact: Artifact, role: str) -> str:
     m = artifact.metrics
     match artifact.step:
-        case "load" | "draw" | "remaining":
+        case "load" | "fitting" | "draw" | "remaining":
             what = {"test": "test problems", "seed": "seed problems", "orm": "problems kept for the ORM"}
-            return f"{m['problems']:.0f} {what.get(role, 'problems')}{' remain' * (artifact.step == 'remaining')}"
+            left_out = f", {m['left_out']:.0f} left out: too many pictures" if "left_out" in m else ""
+            return f"{m['problems']:.0f} {what.get(role, 'problems')}{' remain' * (artifact.step == 'remaining')}{left_out}"
         case "distill":
             return f"{m['solutions']:.0f} solutions by the teacher"
         case "reflect":

@@ -26,6 +26,19 @@ def load(out: Path, *, data: Data) -> dict[str, float]:
     return {"problems": len(problems)}
 
 
+def fitting(out: Path, *, problems: Artifact, most_pictures: int) -> dict[str, float]:
+    """The problems that have at most so many pictures; the others are left out and counted."""
+    known = read_jsonl(Problem, problems.path / "problems.jsonl")
+    fits = [problem for problem in known if len(problem.images) <= most_pictures]
+    if not fits:
+        raise ValueError(
+            f"all {len(known)} problems have more pictures than the backbone takes ({most_pictures}); "
+            "take another backbone (CogVLM2: backbone.several=tile) or other data"
+        )
+    write_jsonl(out / "problems.jsonl", fits)
+    return {"problems": len(fits), "left_out": len(known) - len(fits)}
+
+
 def draw(out: Path, *, problems: Artifact, size: int, seed: int | str) -> dict[str, float]:
     """A random part of the problems, each source in its share. Nested: the same seed's 50 are among its 100."""
     known = read_jsonl(Problem, problems.path / "problems.jsonl")

@@ -9,7 +9,7 @@ from pathlib import Path
 from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
 from mathse.feedback import Source
-from mathse.feedback.orm import JUDGE, REFERENCE, ask_for_verdict
+from mathse.feedback.orm import JUDGE, REFERENCE, SAME, ask_for_verdict
 from mathse.fit import Fit
 from mathse.shards import in_chunks
 from mathse.steps.sft import share, train
@@ -17,20 +17,17 @@ from mathse.store import Artifact, Runtime, means
 from mathse.types import Judged, Solution, Turn, Verdict, read_jsonl
 
 
-def verdict_text(verdict: Verdict, analysis: bool) -> str:
+def verdict_text(verdict: Verdict, analysis: bool, use_reference: bool) -> str:
     """What the ORM should write: the paper's three fields, or the status alone for the binary one (Table 5)."""
-    if not analysis:
-        return json.dumps({"status": verdict.status.upper()})
     wrong = verdict.status == "wrong"
-    fields = {
-        "status": verdict.status.upper(),
-        "error_step": f"Step {verdict.error_step}" if wrong else None,
-        "error_analysis": verdict.analysis if wrong else None,
-    }
-    return json.dumps(fields, ensure_ascii=False)
+    fields: dict[str, str | None] = {"status": verdict.status.upper()}
+    if analysis:
+        fields["error_step"] = f"Step {verdict.error_step}" if wrong else None
+        fields["error_analysis"] = verdict.analysis if wrong else None
+    return (SAME[verdict.status] if use_reference else "") + json.dumps(fields, ensure_ascii=False)
 
 
-@means(version=2, prompts=(JUDGE, REFERENCE))
+@means(version=2, prompts=(JUDGE, REFERENCE, *SAME.values()))
 def train_orm(
     out: Path,
     *,
@@ -48,7 +45,10 @@ def train_orm(
     rows = [row for row in read_jsonl(Judged, data.path / "judged.jsonl") if share(_salted(row)) >= held_out]
     chats = [
         (
-            (*ask_for_verdict(row.solution, use_reference), Turn("assistant", verdict_text(row.verdict, analysis))),
+            (
+                *ask_for_verdict(row.solution, use_reference),
+                Turn("assistant", verdict_text(row.verdict, analysis, use_reference)),
+            ),
             row.solution.problem.id,
         )
         for row in rows
