@@ -78,10 +78,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda f: (sharded(f) / "model.safetensors.index.json").write_text("[]"),
         ["model.safetensors.index.json", "broken"],
     ),
-    "no tokenizer": (
-        lambda f: [(f / name).unlink() for name in ("tokenizer.json", "tokenizer_config.json")],
-        ["tokenizer"],
-    ),
+    "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), ["tokenizer.json", "missing", "remote code"]),
+    "a broken tokenizer": (lambda f: (f / "tokenizer.json").write_text("{"), ["tokenizer cannot be read"]),
     "a tokenizer without the template's tokens": (
         lambda f: (f / "tokenizer.json").write_text(
             (f / "tokenizer.json").read_text().replace("<|im_start|>", "<|start|>")

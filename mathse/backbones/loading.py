@@ -178,6 +178,11 @@ class Member(Generic[L]):
         """The checkpoint's tokenizer. Raises ValueError where it cannot be read or is not the one of these weights."""
         from transformers import AutoTokenizer
 
+        if not (folder / "tokenizer.json").is_file():
+            raise ValueError(
+                f"{folder / 'tokenizer.json'}: missing; fetch the checkpoint again, or, where it is published with remote code "
+                f"and tokenizer.model alone (InternVL2.5), which mathse does not run, put a converted one there"
+            )
         wrong = f"{folder}: the tokenizer is not the one of these weights"
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
