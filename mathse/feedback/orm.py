@@ -14,6 +14,7 @@ from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
 from mathse.feedback import Run, parse_verdict
 from mathse.feedback.answer import AnswerMatch
+from mathse.feedback.verdicts import READING
 from mathse.fit import Fit
 from mathse.generation import Sampling
 from mathse.settings import settings
@@ -105,9 +106,9 @@ class TrainedOrm:
     use_reference: bool
     max_new_tokens: int
 
-    def recipe(self) -> dict[str, str]:
-        """The prompt decides what it answers."""
-        return {"prompt": JUDGE + REFERENCE}
+    def recipe(self) -> dict[str, str | int]:
+        """The prompt decides what it answers, and how that is read."""
+        return {"prompt": JUDGE + REFERENCE, "reading": READING}
 
     @property
     def by(self) -> str:
@@ -123,7 +124,8 @@ class TrainedOrm:
         chats = [ask_for_verdict(solution, self.use_reference) for solution in solutions]
         greedy = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=self.max_new_tokens)
         verdicts = []
-        for completions in complete(orm, chats, greedy, [solution.id for solution in solutions]):
+        completed = complete(orm, chats, greedy, [solution.id for solution in solutions])
+        for solution, completions in zip(solutions, completed, strict=True):
             text = completions[0].text if completions[0].finished else ""
-            verdicts.append(parse_verdict(text, self.by))
+            verdicts.append(parse_verdict(text, self.by, solution.text))
         return verdicts

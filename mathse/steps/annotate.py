@@ -44,7 +44,7 @@ def ask_for_annotation(solution: Solution) -> Chat:
     return (Turn("user", text, problem.images),)
 
 
-@means(prompts=(ANNOTATE,))
+@means(version=2, prompts=(ANNOTATE,))
 def annotate(out: Path, *, judged: Artifact, teacher: Teacher, seed: int) -> dict[str, float]:
     """The ORM's data -> judged.jsonl: the wrong solutions with the teacher's annotation, and as many right ones.
 
@@ -83,7 +83,10 @@ def _ask(rows: Sequence[Judged], teacher: Teacher, index: int) -> list[Verdict |
     if not rows:
         return []
     texts = teacher([ask_for_annotation(row.solution) for row in rows], schema=SCHEMA, index=index)
-    return [_usable(parse_verdict(text, "teacher"), row.solution) for text, row in zip(texts, rows, strict=True)]
+    return [
+        _usable(parse_verdict(text, "teacher", row.solution.text), row.solution)
+        for text, row in zip(texts, rows, strict=True)
+    ]
 
 
 def _usable(verdict: Verdict, solution: Solution) -> Verdict | None:
