@@ -1,7 +1,7 @@
 """Feedback sources. One protocol, two slots: as `judge` a source is asked "right or wrong?", as `feedback` "where, and why?".
 
-source = settings.prepare(run, taught, kept)      # trains what has to be trained, once per recipe
-verdicts = source(solutions, runtime)             # one Verdict per solution, in order
+source = settings.prepare(run, taught, kept, model)     # trains what has to be trained, once per recipe
+verdicts = source(solutions, runtime)                   # one Verdict per solution, in order
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Protocol
 
 from mathse.feedback.verdicts import parse_verdict
 from mathse.store import Artifact, Runtime
-from mathse.types import Solution, Verdict
+from mathse.types import Model, Solution, Verdict
 
 __all__ = ["Feedback", "Run", "Source", "parse_verdict"]
 
@@ -30,6 +30,7 @@ class Source(Protocol):
 class Feedback(Protocol):
     """The settings of a feedback source."""
 
-    def prepare(self, run: Run, taught: Artifact, kept: Artifact) -> Source:
-        """The source, ready. `taught`: the teacher's solutions of stage 1; `kept`: problems kept out of D to train it on."""
+    def prepare(self, run: Run, taught: Artifact, kept: Artifact, model: Model) -> Source:
+        """The source, ready. `taught`: the teacher's solutions of stage 1; `kept`: problems kept out of D to train it on;
+        `model`: the current one, which is the base for a judge and M_K for the feedback of stage 3."""
         ...

@@ -5,6 +5,7 @@ What models wrote is hostile: the template escapes all of it, and the page's pol
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,11 +47,18 @@ def _answer(solution: Solution) -> str:
 
 
 def _by(name: str) -> str:
-    return (
-        "the ORM"
-        if name.startswith("train_orm-")
-        else {"answer": "answer match", "none": "no feedback"}.get(name, name)
-    )
+    """The source of a verdict, in words."""
+    names = {
+        "train_orm": "the ORM",
+        "both": "the ORM and answer match",
+        "answer": "answer match",
+        "teacher": "the teacher",
+        "self": "the model itself",
+        "prm": "completions of each step",
+        "gold_hint": "a hint",
+        "none": "no feedback",
+    }
+    return names.get(re.split("[-/]", name)[0], name)
 
 
 PAGE = """<!doctype html>

@@ -2,46 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from mathse.feedback import parse_verdict
+from mathse.feedback.teacher import ANNOTATE, SCHEMA, ask_for_annotation, reveals
 from mathse.shards import in_chunks
 from mathse.store import Artifact, means
 from mathse.teacher import Teacher
-from mathse.types import Chat, Judged, Solution, Turn, Verdict, read_jsonl, write_jsonl
+from mathse.types import Judged, Solution, Verdict, read_jsonl, write_jsonl
 
 CHUNK = 64
-
-ANNOTATE = """You are a strict evaluator of solutions. Compare the solution with the picture and with the reference answer, step by step. \
-Name the first wrong step and analyse why it is wrong. Another form of the same answer counts as correct. \
-Never reveal the final answer in your analysis.
-<question>{question}</question>
-<reference>{answer}</reference>
-<solution>
-{solution}
-</solution>"""
-
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "status": {"enum": ["CORRECT", "WRONG"]},
-        "error_step": {"type": ["string", "null"]},
-        "error_analysis": {"type": ["string", "null"]},
-    },
-    "required": ["status", "error_step", "error_analysis"],
-    "additionalProperties": False,
-}
-
-
-def ask_for_annotation(solution: Solution) -> Chat:
-    """The chat that asks for the annotation of one solution."""
-    problem = solution.problem
-    text = ANNOTATE.format(question=problem.question, answer=problem.answer, solution=solution.text)
-    return (Turn("user", text, problem.images),)
 
 
 @means(version=2, prompts=(ANNOTATE,))
@@ -91,6 +63,5 @@ def _ask(rows: Sequence[Judged], teacher: Teacher, index: int) -> list[Verdict |
 
 def _usable(verdict: Verdict, solution: Solution) -> Verdict | None:
     """The verdict, or None where it is unreadable, finds no step, contradicts the answer match, or gives the answer away."""
-    reveals = re.search(rf"(?<!\w){re.escape(solution.problem.answer)}(?!\w)", verdict.analysis)
-    usable = verdict.status == "wrong" and verdict.error_step is not None and not reveals
+    usable = verdict.status == "wrong" and verdict.error_step is not None and not reveals(verdict, solution)
     return verdict if usable else None
