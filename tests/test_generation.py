@@ -11,7 +11,7 @@ from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.generation import Sampling
 from mathse.generation.torch import choose, complete
 from mathse.steps.generate import ask
-from mathse.types import Problem
+from mathse.types import Problem, Turn
 
 GREEDY = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=32)
 WARM = Sampling(temperature=1.0, top_p=0.95, samples=3, max_new_tokens=24)
