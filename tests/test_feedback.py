@@ -11,11 +11,12 @@ import pytest
 
 from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.config import CONF, load
-from mathse.feedback import Feedback, Source
+from mathse.feedback import Feedback, Source, parse_verdict
 from mathse.feedback.both import Both
+from mathse.feedback.orm import ask_for_verdict
 from mathse.feedback.prm import StepJudge, StepValues, begun_after_each_step, verdict_of
-from mathse.feedback.self import CRITICISE, SelfCritic, SelfCritique
-from mathse.feedback.teacher import TeacherCritic
+from mathse.feedback.self import SelfCritic, SelfCritique, ask_for_critique
+from mathse.feedback.teacher import TeacherCritic, ask_for_annotation
 from mathse.generation import Sampling
 from mathse.settings import settings
 from mathse.steps.reflect import ask_for_reflection
@@ -163,6 +164,14 @@ def test_the_teacher_is_read_and_does_not_give_the_answer_away(
     assert (said.by, said.raw) == ("teacher", words)
 
 
+@pytest.mark.parametrize(
+    "ask", [ask_for_annotation, ask_for_critique, lambda solution: ask_for_verdict(solution, True)]
+)
+def test_a_judge_that_only_repeats_what_it_was_asked_has_said_nothing(ask: Callable[[Solution], Chat]) -> None:
+    (turn,) = ask(WRONG)
+    assert parse_verdict(turn.text, solution=WRONG.text).status == "unreadable"
+
+
 def test_the_offline_teacher_judges_real_problems(problems: list[Problem], runtime: Runtime) -> None:
     critic = TeacherCritic(teacher=FiguresTeacher(slip_rate=0.0, find_rate=0.5, seed=0))
     nonsense = [Solution(p, "Step 1: I like cats.\nThe answer to this problem is 999.", "M_0") for p in problems]
@@ -172,7 +181,7 @@ def test_the_offline_teacher_judges_real_problems(problems: list[Problem], runti
 def test_the_model_criticises_itself_without_the_reference_answer(
     backbone: Qwen2VL, problems: list[Problem], runtime: Runtime, tmp_path: Path
 ) -> None:
-    assert "{answer}" not in CRITICISE
+    assert "28" not in ask_for_critique(Solution(PROBLEM, "Step 1: It is 3.", "M_0"))[0].text
     ready = Bench(tmp_path).prepare(SelfCritique(max_new_tokens=8))
     assert isinstance(ready, SelfCritic)
     assert ready.model.name == "M_2"

@@ -108,6 +108,7 @@ def test_a_solutions_own_numbers_name_its_steps() -> None:
         "The solution is wrong because of step 3.",
         "I cannot say if it is CORRECT or WRONG.",
         '{"status": "CORRECT or WRONG", "error_step": null}',
+        '{"status": "CORRECT" or "WRONG", "error_step": the first wrong step or null}',
         '{"status": "partially correct"}',
         '{"status": "WRO',
         '{"status": "WRONG',

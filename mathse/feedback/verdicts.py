@@ -30,6 +30,7 @@ VALUE = re.compile(
     r"""|(?P<bare>\[[^\[\]{}]{1,200}+\]|[^\s"'{}\[\],]{1,40}+)(?=[\s,}\]])""",
     re.DOTALL,
 )
+BEHIND = re.compile(r"[^\S\n]*+(?:[,}\]\n]|\Z)")
 LABEL = re.compile(
     r"(?<![a-z_])(?:(?P<status>final[ _]verdict|(?:final[ _])?judge?ment|verdict|status)"
     r"|(?P<error_step>(?:first[ _])?(?:error|wrong)[ _]step)"
@@ -73,15 +74,16 @@ def parse_verdict(text: str, by: str = "", solution: str = "") -> Verdict:
 
 
 def _quoted(text: str) -> Fields:
-    """The fields of JSON, strict or not. A status or a step that the text's end cuts off is empty: "Step 1" may have been 12."""
+    """The fields of JSON, strict or not. A status or a step is empty where it is cut off ("Step 1" may have been 12) or goes on
+    outside its quotes ("CORRECT" or "WRONG", as a prompt has it)."""
     fields: Fields = defaultdict(list)
     at = 0
     while key := KEY.search(text, at):
         value = VALUE.match(text, key.end())
         at = value.end() if value else key.end()
         name = key[2].lower()
-        cut = value is None or not (value["closed"] or value["shut"] or value["bare"])
-        if value is None or (cut and name != "error_analysis"):
+        whole = value is not None and (value["closed"] or value["shut"] or value["bare"]) and BEHIND.match(text, at)
+        if value is None or not (whole or name == "error_analysis"):
             fields[name].append("")
         else:
             said = value["bare"] or _unescaped(value["double"] or value["single"] or "", value["single"] is not None)
