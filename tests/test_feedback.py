@@ -216,16 +216,14 @@ def test_completions_go_on_from_the_end_of_each_step_and_do_not_see_the_answer()
 
 
 def test_steps_are_scored_alike_in_any_batch(backbone: Qwen2VL, problems: list[Problem], runtime: Runtime) -> None:
-    """The answer stands in the first step's own line here, so that even an untaught model's completions end in it."""
     completions = Sampling(temperature=1.0, top_p=1.0, samples=2, max_new_tokens=4)
     judge = StepJudge(model=Model(backbone), values=StepValues(completions=completions, threshold=0.5, seed=0))
-    texts = ["Step 1: So. The answer to this problem is {}.\nStep 2: Well."] * 2 + ["Step 1: It is so."]
-    solutions = [Solution(p, t.format(p.answer), "base") for p, t in zip(problems, texts, strict=False)]
+    begun = "Step 1: So. The answer to this problem is {}.\nStep 2: Well."  # even what an untaught model adds leaves it right
+    solutions = [Solution(p, begun.format(p.answer), "base") for p in problems[:2]]
+    solutions.append(Solution(problems[2], "Step 1: It is so.", "base"))
     verdicts = judge(solutions, runtime)
     assert verdicts == [verdict for solution in solutions for verdict in judge([solution], runtime)]
-    assert {verdict.by for verdict in verdicts} == {"prm/base"}
-    assert verdicts[2].status == "wrong"
-    assert verdicts[2].error_step == 1
+    assert [(verdict.status, verdict.error_step) for verdict in verdicts] == [("correct", None)] * 2 + [("wrong", 1)]
 
 
 def test_a_threshold_that_no_step_could_miss_is_refused() -> None:
