@@ -36,7 +36,7 @@ def mathse(exp: Experiment, problems: Artifact, run: Run) -> list[Model]:
     D = run(remaining, problems=problems, solved=[kept])
     seed = run(draw, problems=D, size=exp.seed_size, seed=exp.seed)
     taught = run(distill, problems=seed, teacher=exp.teacher)
-    right_or_wrong = exp.judge.prepare(run, taught, kept)
+    right_or_wrong = exp.judge.prepare(run, taught, kept, Model(exp.backbone))
 
     # Stage 1: M_0 learns from the teacher's accepted solutions.
     D_SFT = [run(judge, solutions=taught, source=right_or_wrong)]
@@ -55,7 +55,7 @@ def mathse(exp: Experiment, problems: Artifact, run: Run) -> list[Model]:
 
     # Stage 3: the teacher repairs the rejected solutions, told by the feedback where and why; accepted repairs join D_SFT.
     if exp.reflection and R_incorrect:
-        where_and_why = exp.feedback.prepare(run, taught, kept)
+        where_and_why = exp.feedback.prepare(run, taught, kept, models[-1])
         diagnosed = run(
             diagnose, judged=R_incorrect, source=where_and_why, repeated=exp.repeated, solved_later=exp.solved_later
         )

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -95,16 +95,63 @@ class Model:
     name: str = "base"
 
 
+class Part(NamedTuple):
+    """A stretch of a solution: `head` ("Step 2: ") and `body` as written; `step` counts the steps from 1, None for what is none."""
+
+    head: str
+    body: str
+    step: int | None
+
+
+ANSWER = "the answer to this problem is"
+ENDING = re.compile(rf"(?im)^[^\S\n]*+{ANSWER}\b")
+STEP = re.compile(r"(?im)^[ \t#*_>]*+(?:step[ \t]+|步骤[ \t]*|第[ \t]*)(\d+)[ \t]*步?[ \t*_]*+[:.：][ \t*_]*+")
+POINT = re.compile(r"(?m)^([ \t]*+)[#*_> ]*+[(（]?(\d{1,3})(?:[.)）][*_]*+(?=\s)|、)[ \t]*+")
+BLANK = re.compile(r"\n(?:[^\S\n]*+\n)++")
+SENTENCE = re.compile(r"\n|(?<=[.!?])[^\S\n]++(?![a-z]{2})|(?<=[。！？])")
+
+
+def parts_of(text: str) -> list[Part]:
+    """The whole solution in order, divided into its steps and what stands before and behind them.
+
+    Steps are, in this order of preference: the parts headed "Step n:"; the points of a list numbered 1, 2, 3 …; paragraphs
+    between blank lines; sentences, which also end with their line. The final-answer line and all behind it are no step.
+    """
+    ending = ENDING.search(text)
+    body, rest = (text[: ending.start()], text[ending.start() :]) if ending else (text, "")
+    starts = _starts(body)
+    ends = [*(start for start, _ in starts[1:]), len(body)]
+    parts, count = [Part("", body[: starts[0][0]], None)], 0
+    for (start, words), end in zip(starts, ends, strict=True):
+        said = body[words:end].strip()
+        answers = start == words and said.lower().startswith(ANSWER)  # on one line with the last step
+        is_step = bool(said) and not answers
+        count += is_step
+        parts.append(Part(body[start:words], body[words:end], count if is_step else None))
+    return [part for part in (*parts, Part("", rest, None)) if (part.head + part.body).strip()]
+
+
+def _starts(body: str) -> list[tuple[int, int]]:
+    """Where each step begins, and where its words do, behind the "Step 2:" that it may begin with."""
+    if headed := [match.span() for match in STEP.finditer(body)]:
+        return headed
+    points: list[re.Match[str]] = []
+    for match in POINT.finditer(body):  # what is indented otherwise, or not the next number, is within a point
+        if int(match[2]) == len(points) + 1 and (not points or match[1] == points[0][1]):
+            points.append(match)
+    if len(points) > 1:
+        return [match.span() for match in points]
+    gaps = BLANK if BLANK.search(body.strip()) else SENTENCE
+    return [(at, at) for at in (0, *(gap.end() for gap in gaps.finditer(body)))]
+
+
 def steps_of(text: str) -> list[str]:
-    """The steps of a solution: its "Step n:" parts if it has any, else its non-empty lines; the final-answer line is none.
+    """The steps of a solution without their heads, as `parts_of` finds them.
 
     >>> steps_of("Step 1: The width is 7.\\nStep 2: 7 * 4 = 28.\\nThe answer to this problem is 28.")
     ['The width is 7.', '7 * 4 = 28.']
     """
-    body = re.split(r"(?im)^\s*the answer to this problem is\b", text)[0]
-    numbered = re.split(r"(?m)^\s*Step\s+\d+\s*[:.]\s*", body)
-    parts = numbered[1:] if len(numbered) > 1 else body.split("\n")
-    return [part.strip() for part in parts if part.strip()]
+    return [part.body.strip() for part in parts_of(text) if part.step]
 
 
 Row = TypeVar("Row", Problem, Solution, Judged)

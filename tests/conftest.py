@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -113,3 +114,16 @@ def family(request: pytest.FixtureRequest, recipe: ModuleType, tmp_path_factory:
                 parameter.normal_(std=0.08)
     model.eval().requires_grad_(False)
     return loaded
+
+
+@pytest.fixture(scope="session")
+def beside() -> Callable[[str], Path]:
+    """Finds a file of others' data in the folder `shared` beside the project (MATHSE_SHARED names it); skips where it is absent."""
+    shared = Path(os.environ.get("MATHSE_SHARED", Path(__file__).parent.parent.parent / "shared"))
+
+    def find(path: str) -> Path:
+        if not (shared / path).exists():
+            pytest.skip(f"{shared / path} is not there: others' data do not belong to the project (see MATHSE_SHARED)")
+        return shared / path
+
+    return find

@@ -16,7 +16,7 @@ from mathse.steps.data import accepted, judged_rows, rejected
 from mathse.steps.generate import generate
 from mathse.steps.sft import distinct, sft
 from mathse.store import Artifact, Runtime, Store
-from mathse.types import Judged, Problem, Solution, Verdict, read_jsonl, write_jsonl
+from mathse.types import Judged, Model, Problem, Solution, Verdict, read_jsonl, write_jsonl
 
 SIZE, KEPT, SEED = 60, 10, 12
 
@@ -48,7 +48,7 @@ class ToyJudge:
     def by(self) -> str:
         return "toy"
 
-    def prepare(self, run: Any, taught: Artifact, kept: Artifact) -> ToyJudge:
+    def prepare(self, run: Any, taught: Artifact, kept: Artifact, model: Model) -> ToyJudge:
         return self
 
     def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
@@ -59,6 +59,19 @@ class ToyJudge:
             return Verdict("correct" if right else "wrong", None if right else 1, by="toy")
 
         return [verdict(solution) for solution in solutions]
+
+
+@settings
+class ToyCritic:
+    """Signs with the name of the model that was current when it was prepared."""
+
+    by: str
+
+    def prepare(self, run: Any, taught: Artifact, kept: Artifact, model: Model) -> ToyCritic:
+        return ToyCritic(by=model.name)
+
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
+        return [Verdict(verdict.status, verdict.error_step, by=self.by) for verdict in ToyJudge()(solutions, runtime)]
 
 
 def toy_sft(out: Path, *, data: list[Artifact], **rest: Any) -> dict[str, float]:
@@ -196,6 +209,12 @@ def test_the_teacher_reflects_on_rejected_solutions_with_the_feedback(tmp_path: 
     assert {row.solution.problem.id for row in diagnosed} <= wrong
     assert all(row.verdict.error_step == 1 for row in diagnosed)
     assert len(read_jsonl(Solution, reflected.path / "solutions.jsonl")) == len(diagnosed)
+
+
+def test_a_judge_is_prepared_with_the_base_and_the_feedback_with_the_last_round(tmp_path: Path) -> None:
+    lab, _ = run(tmp_path, K=2, reflection=True, judge=ToyCritic(by=""), feedback=ToyCritic(by=""))
+    assert {row.verdict.by for _, artifact in lab.all("judge") for row in judged_rows([artifact])} == {"base"}
+    assert {row.verdict.by for _, artifact in lab.all("diagnose") for row in judged_rows([artifact])} == {"M_2"}
 
 
 def test_rejected_reflections_are_dropped(tmp_path: Path) -> None:

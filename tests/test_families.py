@@ -102,6 +102,13 @@ def test_only_the_reply_and_its_end_mark_are_trained(family: Loaded, problems: l
         assert row.ids[:first].equal(family.encode(chat, reply=True).ids), "what is asked is what generation is asked"
 
 
+def test_a_begun_reply_follows_what_is_asked_without_an_end_mark(family: Loaded, problems: list[Problem]) -> None:
+    begun = family.tokenizer.encode(REPLY, add_special_tokens=False)
+    for chat in asked(problems):
+        ids = family.encode((*chat, Turn("assistant", REPLY)), reply=True).ids.tolist()
+        assert ids == [*family.encode(chat, reply=True).ids.tolist(), *begun]
+
+
 # ---- adapters are peft's own ----
 
 PLAIN: list[tuple[str, str, Callable[[str], Member[Any]]]] = [

@@ -11,7 +11,7 @@ from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.generation import Sampling
 from mathse.generation.torch import choose, complete
 from mathse.steps.generate import ask
-from mathse.types import Problem
+from mathse.types import Problem, Turn
 
 GREEDY = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=32)
 WARM = Sampling(temperature=1.0, top_p=0.95, samples=3, max_new_tokens=24)
@@ -46,6 +46,15 @@ def test_samples_of_one_problem_differ_and_are_reproducible(model: Loaded, probl
     tries = texts(model, problems[:4], WARM, 4)
     assert tries == texts(model, problems[:4], WARM, 4)
     assert any(len(set(three)) > 1 for three in tries)
+
+
+def test_a_begun_reply_is_gone_on_with(model: Loaded, problems: list[Problem]) -> None:
+    whole = [text for (text,) in texts(model, problems, GREEDY, 26)]
+    begun = [text[: text.find(" ", len(text) // 2)] for text in whole]
+    chats = [(*ask(problem), Turn("assistant", text)) for problem, text in zip(problems, begun, strict=True)]
+    rest = [completion.text for (completion,) in complete(model, chats, GREEDY, [p.id for p in problems])]
+    assert all(text.strip() for text in begun)
+    assert all((b + r).startswith(w) for b, r, w in zip(begun, rest, whole, strict=True))
 
 
 def test_greedy_text_equals_transformers_generate(backbone: Qwen2VL, problems: list[Problem]) -> None:

@@ -289,13 +289,17 @@ def test_examples_are_of_as_many_families_as_there_are(told: Told) -> None:
         "First this.\nThen that.\n\nThe answer to this problem is 3.",
         "Let us see.\nStep 1. a\nmore of it\nStep 2: b",
         "Step 1:\nStep 2: b",
+        "**Step 1:** a\n**Step 2:** b",
+        "So:\n1. a\n  1. within\n2. b",
+        "One. Two.\n\nThree.",
+        "One. Two. The answer to this problem is 3.",
         "The answer to this problem is 3.",
         "",
     ],
 )
 def test_a_solution_is_laid_out_whole_in_the_steps_that_are_counted(text: str) -> None:
     parts = laid_out(text)
-    numbered = [re.sub(r"^Step\s+\d+\s*[:.]\s*", "", part) for part, number in parts if number]
+    numbered = [re.sub(r"^(\**Step\s+\d+\s*[:.]|\d\.)[*\s]*", "", part) for part, number in parts if number]
     assert numbered == steps_of(text)
     assert [number for _, number in parts if number] == list(range(1, len(numbered) + 1))
     assert "".join("".join(part for part, _ in parts).split()) == "".join(text.split())

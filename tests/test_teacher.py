@@ -10,9 +10,10 @@ from random import Random
 import pytest
 
 from mathse.feedback.answer import matches
+from mathse.feedback.gold_hint import HINT
+from mathse.feedback.teacher import SCHEMA, ask_for_annotation
 from mathse.figures import draw, family_names
 from mathse.figures.data import save
-from mathse.steps.annotate import SCHEMA, ask_for_annotation
 from mathse.steps.generate import ask
 from mathse.steps.reflect import ask_for_reflection
 from mathse.teacher.figures import FiguresTeacher, program_of, slip
@@ -104,24 +105,29 @@ def test_a_solution_without_sense_is_wrong_from_its_first_step(text: str, step: 
     assert json.loads(annotation)["error_step"] == step
 
 
-def repaired(problems: list[Problem], shift: int | None) -> float:
-    """The share of slipped solutions that are right after a reflection told the true wrong step, plus `shift`; None: told nothing."""
+def repaired(problems: list[Problem], shift: int | None, *, hint: bool = False) -> float:
+    """The share of slipped solutions that are right after a reflection told the true wrong step, plus `shift`; None: told no step."""
     cases = [case for i, problem in enumerate(problems) if (case := slipped(problem, i))]
     if shift:
         cases = [(s, step) for s, step in cases if step + shift <= len(program_of(s.problem.images[0]).steps)]
-    rows = [Judged(s, Verdict("wrong", None if shift is None else step + shift, "look again")) for s, step in cases]
+
+    def words(solution: Solution) -> str:
+        return HINT.format(answer=solution.problem.answer) if hint else "look again"
+
+    rows = [Judged(s, Verdict("wrong", None if shift is None else step + shift, words(s))) for s, step in cases]
     texts = HONEST([ask_for_reflection(row) for row in rows])
     right = [matches(Solution(row.solution.problem, text, "teacher")) for row, text in zip(rows, texts, strict=True)]
     return sum(right) / len(right)
 
 
 def test_feedback_decides_whether_a_repair_succeeds(tmp_path: Path) -> None:
-    """The right place repairs, a later place keeps the mistake, no place leaves it to chance."""
+    """The right place repairs, a later place keeps the mistake, no place leaves it to chance; the answer as a hint repairs."""
     problems = [p for family in family_names() for p in some(family, tmp_path, 10)]
     right, later, nothing = repaired(problems, 0), repaired(problems, 1), repaired(problems, None)
     assert right > 0.97
     assert later < 0.15
     assert later + 0.2 < nothing < right - 0.05
+    assert repaired(problems, None, hint=True) > 0.97
 
 
 def test_another_order_of_terms_and_more_spaces_are_no_mistake(tmp_path: Path) -> None:

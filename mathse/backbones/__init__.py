@@ -155,14 +155,19 @@ class Loaded:
     # ---- what all families share ----
 
     def encode(self, chat: Chat, *, reply: bool = False) -> Row:
-        """Tokens, trained mask and positions of one chat. The assistant's words and their end mark are trained, nothing else."""
+        """Tokens, trained mask and positions of one chat. The assistant's words and their end mark are trained, nothing else.
+
+        With `reply`, a chat that ends in the assistant's turn is gone on with: the row ends in those words, without an end mark.
+        """
         import torch
 
+        begun = chat[-1].text if reply and chat[-1].role == "assistant" else ""
+        parts = [*self.parts(chat[:-1], reply=True), Part(begun)] if begun else self.parts(chat, reply=reply)
         ids: list[int] = []
         trained: list[bool] = []
         shapes: list[tuple[int, ...]] = []
         pictures: list[str | Image] = []
-        for part in self.parts(chat, reply=reply):
+        for part in parts:
             if part.picture is not None:
                 shape = self.picture_shape(open_picture(part.picture))
                 new = self.picture_ids(shape)

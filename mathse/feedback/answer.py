@@ -11,7 +11,7 @@ from mathse.answers import equal, extract
 from mathse.feedback import Run
 from mathse.settings import settings
 from mathse.store import Artifact, Runtime
-from mathse.types import Solution, Verdict
+from mathse.types import Model, Solution, Verdict
 
 
 def matches(solution: Solution) -> bool:
@@ -29,7 +29,7 @@ class AnswerMatch:
     def by(self) -> str:
         return "answer"
 
-    def prepare(self, run: Run, taught: Artifact, kept: Artifact) -> AnswerMatch:
+    def prepare(self, run: Run, taught: Artifact, kept: Artifact, model: Model) -> AnswerMatch:
         """Nothing to prepare."""
         return self
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mathse.feedback import Run
 from mathse.settings import settings
 from mathse.store import Artifact, Runtime
-from mathse.types import Solution, Verdict
+from mathse.types import Model, Solution, Verdict
 
 
 @settings
@@ -18,7 +18,7 @@ class NoFeedback:
     def by(self) -> str:
         return "none"
 
-    def prepare(self, run: Run, taught: Artifact, kept: Artifact) -> NoFeedback:
+    def prepare(self, run: Run, taught: Artifact, kept: Artifact, model: Model) -> NoFeedback:
         """Nothing to prepare."""
         return self
 

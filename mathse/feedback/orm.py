@@ -14,6 +14,7 @@ from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
 from mathse.feedback import Run, parse_verdict
 from mathse.feedback.answer import AnswerMatch
+from mathse.feedback.verdicts import READING
 from mathse.fit import Fit
 from mathse.generation import Sampling
 from mathse.settings import settings
@@ -55,7 +56,7 @@ class Orm:
     max_new_tokens: int
     seed: int
 
-    def prepare(self, run: Run, taught: Artifact, kept: Artifact) -> TrainedOrm:
+    def prepare(self, run: Run, taught: Artifact, kept: Artifact, model: Model) -> TrainedOrm:
         """Train the ORM and test it on held-out solutions; each of the steps runs once per recipe, however many ask."""
         from mathse.steps.annotate import annotate
         from mathse.steps.generate import generate
@@ -105,9 +106,9 @@ class TrainedOrm:
     use_reference: bool
     max_new_tokens: int
 
-    def recipe(self) -> dict[str, str]:
-        """The prompt decides what it answers."""
-        return {"prompt": JUDGE + REFERENCE}
+    def recipe(self) -> dict[str, str | int]:
+        """The prompt decides what it answers, and how that is read."""
+        return {"prompt": JUDGE + REFERENCE, "reading": READING}
 
     @property
     def by(self) -> str:
@@ -115,15 +116,21 @@ class TrainedOrm:
         return self.model.adapter.name
 
     def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
-        """The ORM's own words, read; with the probability that it gave to CORRECT rather than WRONG."""
-        from mathse.generation.torch import complete
-        from mathse.steps.generate import loaded
-
-        orm = loaded(self.model, runtime)
+        """The ORM's own words, read."""
         chats = [ask_for_verdict(solution, self.use_reference) for solution in solutions]
-        greedy = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=self.max_new_tokens)
-        verdicts = []
-        for completions in complete(orm, chats, greedy, [solution.id for solution in solutions]):
-            text = completions[0].text if completions[0].finished else ""
-            verdicts.append(parse_verdict(text, self.by))
-        return verdicts
+        return verdicts_by(self.model, chats, solutions, self.max_new_tokens, self.by, runtime)
+
+
+def verdicts_by(
+    model: Model, chats: Sequence[Chat], solutions: Sequence[Solution], max_new_tokens: int, by: str, runtime: Runtime
+) -> list[Verdict]:
+    """What a model says, greedily, to the chats that ask about the solutions. What it does not finish is unreadable."""
+    from mathse.generation.torch import complete
+    from mathse.steps.generate import loaded
+
+    greedy = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=max_new_tokens)
+    completed = complete(loaded(model, runtime), chats, greedy, [solution.id for solution in solutions])
+    return [
+        parse_verdict(words.text if words.finished else "", by, solution.text)
+        for solution, (words,) in zip(solutions, completed, strict=True)
+    ]

@@ -78,7 +78,7 @@ class Reporter:
         self.steps.append({"name": artifact.name, "cached": cached, "seconds": round(seconds, 3)})
         if round_of(role):
             self.rounds.append(artifact)
-        if artifact.step == "test_orm":
+        if artifact.step == "test_orm" and not self.orm:  # the judge's comes first, should the feedback have its own
             self.orm = dict(artifact.metrics)
         print(line(len(self.steps), artifact, role, cached=cached, seconds=seconds), flush=True)
         self._track(lambda tracker: tracker.step(artifact, role))

@@ -13,7 +13,7 @@ from mathse.answers import extract
 from mathse.feedback.answer import matches
 from mathse.report.examples import Group
 from mathse.report.files import data_uri, shown, write_text
-from mathse.types import Solution
+from mathse.types import Solution, parts_of
 
 
 def write_page(path: Path, title: str, about: str, groups: Sequence[Group]) -> None:
@@ -33,30 +33,12 @@ def shown_whole(page: str) -> str:
 
 
 def laid_out(text: str) -> list[tuple[str, int | None]]:
-    """The parts of a solution, none left out, each with its number where it is a step as `steps_of` counts them.
+    """The parts of a solution as written, none left out, each with its number where it is a step.
 
     >>> laid_out("Step 1: The width is 7.\\nThe answer to this problem is 28.")
     [('Step 1: The width is 7.', 1), ('The answer to this problem is 28.', None)]
     """
-    ending = re.search(r"(?im)^\s*the answer to this problem is\b", text)
-    body, rest = (text[: ending.start()], text[ending.start() :]) if ending else (text, "")
-    headers = list(re.finditer(r"(?m)^\s*Step\s+\d+\s*[:.]\s*", body))
-    parts: list[tuple[str, bool]] = []
-    if headers:
-        parts.append((body[: headers[0].start()], False))
-        ends = [*(header.start() for header in headers[1:]), len(body)]
-        for header, end in zip(headers, ends, strict=True):
-            parts.append((body[header.start() : end], bool(body[header.end() : end].strip())))
-    else:
-        parts += [(line, True) for line in body.split("\n")]
-    parts.append((rest, False))
-    number = 0
-    found: list[tuple[str, int | None]] = []
-    for part, is_step in parts:
-        if part.strip():
-            number += is_step
-            found.append((part.strip(), number if is_step else None))
-    return found
+    return [((part.head + part.body).strip(), part.step) for part in parts_of(text)]
 
 
 def _answer(solution: Solution) -> str:
@@ -65,11 +47,18 @@ def _answer(solution: Solution) -> str:
 
 
 def _by(name: str) -> str:
-    return (
-        "the ORM"
-        if name.startswith("train_orm-")
-        else {"answer": "answer match", "none": "no feedback"}.get(name, name)
-    )
+    """The source of a verdict, in words."""
+    names = {
+        "train_orm": "the ORM",
+        "both": "the ORM and answer match",
+        "answer": "answer match",
+        "teacher": "the teacher",
+        "self": "the model itself",
+        "prm": "completions of each step",
+        "gold_hint": "a hint",
+        "none": "no feedback",
+    }
+    return names.get(re.split("[-/]", name)[0], name)
 
 
 PAGE = """<!doctype html>

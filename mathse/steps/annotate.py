@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from mathse.feedback import parse_verdict
+from mathse.feedback.teacher import ANNOTATE, SCHEMA, ask_for_annotation, reveals
 from mathse.shards import in_chunks
 from mathse.store import Artifact, means
 from mathse.teacher import Teacher
-from mathse.types import Chat, Judged, Solution, Turn, Verdict, read_jsonl, write_jsonl
+from mathse.types import Judged, Solution, Verdict, read_jsonl, write_jsonl
 
 CHUNK = 64
 
-ANNOTATE = """You are a strict evaluator of solutions. Compare the solution with the picture and with the reference answer, step by step. \
-Name the first wrong step and analyse why it is wrong. Another form of the same answer counts as correct. \
-Never reveal the final answer in your analysis.
-<question>{question}</question>
-<reference>{answer}</reference>
-<solution>
-{solution}
-</solution>"""
 
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "status": {"enum": ["CORRECT", "WRONG"]},
-        "error_step": {"type": ["string", "null"]},
-        "error_analysis": {"type": ["string", "null"]},
-    },
-    "required": ["status", "error_step", "error_analysis"],
-    "additionalProperties": False,
-}
-
-
-def ask_for_annotation(solution: Solution) -> Chat:
-    """The chat that asks for the annotation of one solution."""
-    problem = solution.problem
-    text = ANNOTATE.format(question=problem.question, answer=problem.answer, solution=solution.text)
-    return (Turn("user", text, problem.images),)
-
-
-@means(prompts=(ANNOTATE,))
+@means(version=2, prompts=(ANNOTATE,))
 def annotate(out: Path, *, judged: Artifact, teacher: Teacher, seed: int) -> dict[str, float]:
     """The ORM's data -> judged.jsonl: the wrong solutions with the teacher's annotation, and as many right ones.
 
@@ -83,11 +55,13 @@ def _ask(rows: Sequence[Judged], teacher: Teacher, index: int) -> list[Verdict |
     if not rows:
         return []
     texts = teacher([ask_for_annotation(row.solution) for row in rows], schema=SCHEMA, index=index)
-    return [_usable(parse_verdict(text, "teacher"), row.solution) for text, row in zip(texts, rows, strict=True)]
+    return [
+        _usable(parse_verdict(text, "teacher", row.solution.text), row.solution)
+        for text, row in zip(texts, rows, strict=True)
+    ]
 
 
 def _usable(verdict: Verdict, solution: Solution) -> Verdict | None:
     """The verdict, or None where it is unreadable, finds no step, contradicts the answer match, or gives the answer away."""
-    reveals = re.search(rf"(?<!\w){re.escape(solution.problem.answer)}(?!\w)", verdict.analysis)
-    usable = verdict.status == "wrong" and verdict.error_step is not None and not reveals
+    usable = verdict.status == "wrong" and verdict.error_step is not None and not reveals(verdict, solution)
     return verdict if usable else None

@@ -36,7 +36,7 @@ def ask_for_reflection(judged: Judged) -> Chat:
     return (Turn("user", text, solution.problem.images),)
 
 
-@means(prompts=(REFLECT,))
+@means(version=2, prompts=(REFLECT,))
 def reflect(out: Path, *, diagnosed: Artifact, teacher: Teacher) -> dict[str, float]:
     """The teacher's repair of each diagnosed solution -> solutions.jsonl. Unreadable diagnoses are not sent."""
 

@@ -54,16 +54,17 @@ class FiguresTeacher:
         if annotate_it:
             return json.dumps(annotate(program, _tag(turn.text, "solution"), _tag(turn.text, "reference")))
         if "<error_step>" in turn.text:
-            return self._reflect(program, _tag(turn.text, "solution"), _tag(turn.text, "error_step"), rng)
+            step, hinted = _tag(turn.text, "error_step"), "correct answer is" in _tag(turn.text, "error_analysis")
+            return self._reflect(program, _tag(turn.text, "solution"), step, hinted, rng)
         return self._write(program, {}, 0, rng)
 
-    def _reflect(self, program: Program, solution: str, error_step: str, rng: Random) -> str:
-        """Keep what stands before the wrong step, as the student wrote it, and redo the rest."""
+    def _reflect(self, program: Program, solution: str, error_step: str, hinted: bool, rng: Random) -> str:
+        """Keep what stands before the wrong step, as the student wrote it, and redo the rest. Who knows the answer finds the step."""
         said = steps_of(solution)
         number = re.search(r"\d+", error_step)
         if number:
             wrong = int(number[0]) - 1
-        elif rng.random() < self.find_rate:
+        elif hinted or rng.random() < self.find_rate:
             mistake = first_mistake(program, said)
             wrong = mistake.step if mistake else len(program.steps) - 1
         else:

@@ -1,0 +1,81 @@
+"""The teacher as critic (paper, Table 3: feedback by GPT-4o), with the prompt that annotates the ORM's training data (appendix).
+
+It sees the reference answer. An analysis that gives it away is withheld, so that reflection is told where and why and not what.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from mathse.feedback import Run, parse_verdict
+from mathse.feedback.verdicts import READING
+from mathse.settings import settings
+from mathse.store import Artifact, Runtime
+from mathse.teacher import Teacher
+from mathse.types import Chat, Model, Solution, Turn, Verdict
+
+ANNOTATE = """You are a strict evaluator of solutions. Compare the solution with the picture and with the reference answer, step by step. \
+Name the first wrong step and analyse why it is wrong. Another form of the same answer counts as correct. \
+Never reveal the final answer in your analysis.
+<question>{question}</question>
+<reference>{answer}</reference>
+<solution>
+{solution}
+</solution>"""
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "status": {"enum": ["CORRECT", "WRONG"]},
+        "error_step": {"type": ["string", "null"]},
+        "error_analysis": {"type": ["string", "null"]},
+    },
+    "required": ["status", "error_step", "error_analysis"],
+    "additionalProperties": False,
+}
+
+
+def ask_for_annotation(solution: Solution) -> Chat:
+    """The chat that asks for the annotation of one solution."""
+    problem = solution.problem
+    text = ANNOTATE.format(question=problem.question, answer=problem.answer, solution=solution.text)
+    return (Turn("user", text, problem.images),)
+
+
+def reveals(verdict: Verdict, solution: Solution) -> bool:
+    """Whether the analysis says the reference answer."""
+    answer = re.escape(solution.problem.answer)
+    return re.search(rf"(?<!\w){answer}(?!\w)", verdict.analysis) is not None
+
+
+@settings
+class TeacherCritic:
+    """`teacher`: who is asked."""
+
+    teacher: Teacher
+
+    @property
+    def by(self) -> str:
+        return "teacher"
+
+    def recipe(self) -> dict[str, str | int]:
+        """The prompt decides what it answers, and how that is read."""
+        return {"prompt": ANNOTATE, "reading": READING}
+
+    def prepare(self, run: Run, taught: Artifact, kept: Artifact, model: Model) -> TeacherCritic:
+        """Nothing to prepare."""
+        return self
+
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
+        """The teacher's words, read; one call for each solution."""
+        texts = self.teacher([ask_for_annotation(solution) for solution in solutions], schema=SCHEMA)
+        verdicts = [
+            parse_verdict(text, self.by, solution.text) for text, solution in zip(texts, solutions, strict=True)
+        ]
+        return [
+            dataclasses.replace(verdict, analysis="") if reveals(verdict, solution) else verdict
+            for verdict, solution in zip(verdicts, solutions, strict=True)
+        ]
