@@ -23,8 +23,8 @@ def compare(reference: str, answer: str, problem: Asked | None = None, *, grader
     """`equal`, but None where the comparison outlived the grader's limit: undecided is not wrong."""
     choices = problem.choices if problem else ()
     letters = letter(reference, choices), letter(answer, choices)
-    if all(letters):
-        return letters[0] == letters[1]
+    if letters[0] and letters[1]:  # two choices may have one value
+        return letters[0] == letters[1] or len({choices[LETTERS.index(name)] for name in letters if name}) == 1
     # one of the two is a choice's value in a writing that only math-verify may know: compare values
     reference, answer = (
         choices[LETTERS.index(name)] if name else text for name, text in zip(letters, (reference, answer), strict=True)

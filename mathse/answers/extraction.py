@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from mathse.answers.formulas import is_formula
 from mathse.answers.numbers import DIGITS, number
-from mathse.answers.options import Asked, last_mentioned, letter
+from mathse.answers.options import SENTENCE, Asked, last_letter, last_value, letter, nearest_in_words
 from mathse.answers.writing import LONGEST_ANSWER, bare, boxed, plain
 
 SENTINEL = re.compile(r"the answer to this problem is|(?:这道题的|最终)?答案(?:是|为)", re.IGNORECASE)
@@ -32,11 +33,24 @@ def extract(text: str, problem: Asked | None = None, *, only_stated: bool = Fals
     if only_stated:
         return (answer and letter(answer, choices)) or answer
     text = END_OF_TEXT.split(text)[0]
+    if answer is None and PROGRAM.search(text):
+        return None
     answer = _said(answer or _after(ANSWER_IS, text)) or (bare(text) if _is_value(text) else None)
     if not choices:
         return answer or _last_value(text)
-    named = answer and (letter(answer, choices) or last_mentioned(answer, choices))
-    return named or answer or last_mentioned(text, choices) or _last_value(text)
+    if answer is not None:
+        return letter(answer, choices) or _choice(answer, choices) or answer
+    return _choice(text, choices) or _last_value(text)
+
+
+def _choice(text: str, choices: Sequence[str]) -> str | None:
+    """The letter of the choice that a text comes to, by letter, by value or in other words."""
+    if found := last_letter(text, choices):
+        return found
+    if all(number(plain(choice)) for choice in choices):  # what comes out counts, not the values on the way
+        value = _last_value(text)
+        return value and letter(value, choices)
+    return last_value(text, choices) or nearest_in_words(text, choices)
 
 
 def _after(phrase: re.Pattern[str], text: str) -> str | None:
@@ -70,6 +84,8 @@ def _is_value(text: str) -> bool:
     return number(written) is not None or is_formula(written)
 
 
+PROGRAM = re.compile(r"^print\(", re.MULTILINE)  # its answer is what it would print; nobody runs it
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 END_OF_TEXT = re.compile(r"</s>|<\|(?:im_start|im_end|endoftext|eot_id)\|>")
 # the markers are matched one by one: a megabyte of dollars costs a megabyte of steps
 MATH = re.compile(
@@ -79,8 +95,18 @@ VALUE = re.compile(rf"(?<![\w.])[-−]?\$?{DIGITS}(?:/[0-9]+)?(?: ?(?:%|°|perce
 COMPUTED = re.compile(r"[^=<>≤≥]*(?:[0-9)}]|[A-Z]{2,}|\\text\{[^{}]*\}|\b(?:is|of)\b)\s*(?:=|\\approx|≈)\s*(?=[^=]+$)")
 
 
+THERE_ARE = re.compile(
+    rf"\bthere (?:is|are|was|were|will be|would be) (?:only |about |exactly |a total of )?({DIGITS}|{'|'.join(WORDS)})\b",
+    re.IGNORECASE,
+)
+
+
 def _last_value(text: str) -> str | None:
     """The last number or formula of a text that states no answer; of "5 * 6 = 30" what comes out."""
+    counted = list(THERE_ARE.finditer(text))
+    if counted and not SENTENCE.search(text.rstrip(), counted[-1].end()):
+        count = counted[-1][1].lower()  # "There are 3 bars with values below 40."
+        return str(WORDS.index(count)) if count in WORDS else count
     formulas = [(match.end(), next(filter(None, match.groups()))) for match in MATH.finditer(text)]
     values = [(match.end(), match.group()) for match in VALUE.finditer(text)]
     if not formulas and not values:

@@ -51,11 +51,10 @@ def letter(text: str, choices: Sequence[str]) -> str | None:
 BRACKETED = re.compile(
     r"[(（\[]\s*([A-Z])\s*[)）\]]|(?:^|\n|[:：]\s*|\bis\s+)([A-Z])(?:[.):：、](?=\s|$)|\s*$)", re.MULTILINE
 )
-SENTENCE = re.compile(r"(?<=[.!?。！？\n])\s+")
 
 
-def last_mentioned(text: str, choices: Sequence[str]) -> str | None:
-    """The letter of the choice that a text mentions last: as "(B)", "B." on its own line, "option B", or by its value."""
+def last_letter(text: str, choices: Sequence[str]) -> str | None:
+    """The letter that a text mentions last: as "(B)", "B." on its own line, "option B"."""
     letters = LETTERS[: len(choices)]
     found = [
         (match.start(), name)
@@ -63,16 +62,47 @@ def last_mentioned(text: str, choices: Sequence[str]) -> str | None:
         for match in pattern.finditer(text)
         if (name := next(filter(None, match.groups()))) in letters
     ]
-    if found:
-        return max(found)[1]
+    return max(found)[1] if found else None
+
+
+SENTENCE = re.compile(r"(?<=[.!?。！？\n])\s+")
+
+
+def last_value(text: str, choices: Sequence[str]) -> str | None:
+    """The letter of the choice whose value stands last in a text."""
     for sentence in reversed(SENTENCE.split(text.strip())):
         # of two that end at one place, "quarter past" and "past", the longer
         places = [
             (place.end(), len(choice), name)
-            for name, choice in zip(letters, choices, strict=False)
+            for name, choice in zip(LETTERS, choices, strict=False)
             if choice
             for place in re.finditer(rf"(?<![\w.]){re.escape(choice)}(?![\w]|\.\d)", sentence, re.IGNORECASE)
         ]
         if places:
             return max(places)[2]
     return None
+
+
+DENIAL = re.compile(r"\b(?:no|not|never|none|neither|cannot|unable|impossible)\b|n[’']t\b", re.IGNORECASE)
+WORD = re.compile(r"[^\W\d_]{2,}")
+ENDING = re.compile(r"(?:e?s|e?d|ing|e)$")
+
+
+def nearest_in_words(text: str, choices: Sequence[str]) -> str | None:
+    """The letter of the choice that a text comes to in other words, or None if that is not one.
+
+    "The food is half eaten." is Yes where the choices are Yes and No; else the words that tell the choices apart are counted.
+    """
+    simple = {choice.strip().casefold(): name for name, choice in zip(LETTERS, choices, strict=False)}
+    if set(simple) == {"yes", "no"}:
+        return (simple["no"] if DENIAL.search(text) else simple["yes"]) if text.strip() else None
+    words = [_stems(choice) for choice in choices]
+    common = set.intersection(*words)
+    said = _stems(" ".join(SENTENCE.split(text.strip())[-2:]))
+    shares = [len((own - common) & said) / max(1, len(own - common)) for own in words]
+    best = max(shares)
+    return LETTERS[shares.index(best)] if best and shares.count(best) == 1 else None
+
+
+def _stems(text: str) -> set[str]:
+    return {ENDING.sub("", word) for word in WORD.findall(text.casefold())}
