@@ -97,8 +97,16 @@ def experiment(cfg: DictConfig) -> Experiment:
 
 
 def load(*overrides: str) -> Experiment:
-    """The Experiment that `python train.py <overrides>` would run, for notebooks, tests and experiments/."""
-    from hydra import compose, initialize_config_dir
+    """The Experiment that `python train.py <overrides>` would run, for notebooks, tests and experiments/.
 
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return experiment(compose("config", list(overrides)))
+    Raises ValueError or TypeError, in one line, for an override that is wrong.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return experiment(compose("config", list(overrides)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(" ".join(str(error).split("Config search path:")[0].split())) from error

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from mathse.benchmarks.scoring import Scorable
 from mathse.feedback.answer import matches
 from mathse.figures.data import Figures
 from mathse.settings import settings
@@ -12,7 +13,7 @@ from mathse.types import Problem, Solution
 
 
 @settings
-class FiguresBenchmark:
+class FiguresBenchmark(Scorable):
     """`data` should be of split `test`."""
 
     name: str

@@ -8,6 +8,7 @@ numbers with Python's `eval` on the model's text; here a parser of LaTeX arithme
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,8 +55,6 @@ class MathVision(Scorable):
         return authors(problem, Response(problem.id, text)).status == "correct"
 
     def stored_problems(self, path: Path) -> list[Problem]:
-        import dataclasses
-
         return dataclasses.replace(self.data, path=str(path)).read()
 
     def rules(self) -> dict[str, Rule]:

@@ -8,6 +8,7 @@ are compared. `integer` is the rule for whole numbers: "10.0" is none in 2023 (t
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -23,6 +24,7 @@ from mathse.benchmarks.stored import Row, Stored
 from mathse.settings import settings
 from mathse.types import Problem
 
+Whole = Literal[2023, "today"]
 PARTS = ("question_type", "answer_type", "language", "source", "category", "task", "context", "grade", "skills")
 LEADERBOARD = {
     "figure question answering": "FQA",
@@ -73,21 +75,19 @@ class MathVista(Scorable):
 
     name: str
     data: MathVistaProblems
-    integer: Literal["2023", "today"]
+    integer: Whole
 
     def score(self, problem: Problem, text: str) -> bool:
         """Whether the text answers the problem, by the authors' rule on our extraction."""
-        return self.rules()["authors"](problem, Response(problem.id, text)).status == "correct"
+        return authors(problem, Response(problem.id, text), integer=self.integer).status == "correct"
 
     def stored_problems(self, path: Path) -> list[Problem]:
-        import dataclasses
-
         return dataclasses.replace(self.data, path=str(path)).read()
 
     def rules(self) -> dict[str, Rule]:
-        other: Literal["2023", "today"] = "today" if self.integer == "2023" else "2023"
+        other: Whole = "today" if self.integer == 2023 else 2023
         return {
-            "authors": partial(authors, integer=self.integer),
+            f"authors-{self.integer}": partial(authors, integer=self.integer),
             f"authors-{other}": partial(authors, integer=other),
             "strict": strict,
             "lenient": lenient,
@@ -100,9 +100,11 @@ class MathVista(Scorable):
         return {**groups, "leaderboard": ["ALL", *short]}
 
 
-def authors(problem: Problem, response: Response, *, integer: str) -> Outcome:
-    """The authors' rule, on the stored extraction or, where none is stored in the whole file, on ours."""
-    extraction = own_extraction(problem, response.text) if response.stored is None else response.stored
+def authors(problem: Problem, response: Response, *, integer: Whole) -> Outcome:
+    """The authors' rule, on the stored extraction or, where the file stores none at all, on ours."""
+    extraction = own_extraction(problem, response.text) if response.own else response.stored
+    if extraction is None:
+        return Outcome("wrong")
     answer = normalised(problem, extraction, integer)
     return outcome(answer == problem.facts["answer"], answer)
 
@@ -116,14 +118,14 @@ def own_extraction(problem: Problem, text: str) -> str:
     return str(float(found[0])).removesuffix(".0") if found else answer
 
 
-def normalised(problem: Problem, extraction: str, integer: str) -> str | None:
+def normalised(problem: Problem, extraction: str, integer: Whole) -> str | None:
     """The extraction in the form of the problem's reference answer, or None if it has not got that form."""
     if problem.choices:
         return nearest(extraction.strip(), problem.choices)
     try:
         match problem.facts["answer_type"]:
             case "integer":
-                return str(int(extraction) if integer == "2023" else int(float(extraction)))
+                return str(int(extraction) if integer == 2023 else int(float(extraction)))
             case "float":
                 return str(round(float(extraction), int(problem.facts["precision"])))
     except (ValueError, OverflowError):

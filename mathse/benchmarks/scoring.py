@@ -9,18 +9,18 @@ A rule takes a problem and a response and gives an Outcome. Each benchmark has i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from mathse.answers import compare, extract
+from mathse.answers import PARSER, compare, extract
 from mathse.answers.exact import decide
 from mathse.answers.numbers import number
 from mathse.answers.options import letter
 from mathse.answers.writing import plain
 from mathse.benchmarks.latex import value
 from mathse.benchmarks.stored import Row, rows_of
-from mathse.statistics import wilson
+from mathse.statistics import bootstrap, wilson
 from mathse.types import Problem, read_jsonl
 
 Status = Literal["correct", "wrong", "undecided", "missing"]
@@ -28,11 +28,15 @@ Status = Literal["correct", "wrong", "undecided", "missing"]
 
 @dataclass(frozen=True)
 class Response:
-    """What a model wrote about a problem; `stored` is the answer that somebody else extracted from it, if one is kept."""
+    """What a model wrote about a problem; `stored` is the answer that somebody else extracted from it, if one is kept.
+
+    `own`: its file keeps no extractions, so that a rule that needs one makes it.
+    """
 
     id: str
     text: str
     stored: str | None = None
+    own: bool = True
     row: Row = field(default_factory=dict, repr=False)
 
 
@@ -84,6 +88,7 @@ def _rounds_to(reference: str, answer: str) -> bool:
 class Scorable:
     """What `python -m mathse.score` asks of a benchmark; as written here, of one in our own format."""
 
+    name: str
     ID: ClassVar[tuple[str, ...]] = ("id",)
     TEXT: ClassVar[tuple[str, ...]] = ("response", "text")
     EXTRACTION: ClassVar[str] = ""  # where the authors keep extracted answers
@@ -100,6 +105,10 @@ class Scorable:
         """The groups that a problem counts in, by kind of group."""
         return {"source": [problem.source], "level": [str(problem.level)]}
 
+    def cluster(self, problem: Problem) -> str:
+        """What keeps problems together that are one problem in several versions."""
+        return problem.id
+
     def response(self, row: Row) -> Response:
         """The response that a row holds. Raises KeyError where it names no problem."""
         row = row.get("solution", row)
@@ -107,7 +116,48 @@ class Scorable:
         key = row["problem"]["id"] if key is None else key
         text = next((row[name] for name in self.TEXT if row.get(name) is not None), "")
         stored = row.get(self.EXTRACTION)
-        return Response(str(key), str(text), None if stored is None else str(stored), row)
+        kept = None if stored is None or row.get("has_extraction") is False else str(stored)
+        return Response(str(key), str(text), kept, row=row)
+
+    def report(self, problems: Path | None, responses: Path, *, rule: str, strict: bool) -> Report:
+        """The score of the stored responses under one rule, or under all of them with what they disagree on."""
+        if problems is None:
+            raise ValueError("problems= is missing: the file of the benchmark's problems")
+        known = self.stored_problems(problems)
+        inputs = read_responses(responses, self, known)
+        if strict and (faults := inputs.counts()):
+            kind, fault = next(iter(faults.items()))
+            raise ValueError(
+                f"{responses}: {fault['count']} {kind} ({', '.join(fault['first'])}); strict=true refuses that"
+            )
+        rules = self.rules()
+        rule = next(iter(rules)) if rule == "authors" else rule
+        if rule not in (*rules, "all"):
+            raise ValueError(f"rule={rule}: {self.name} has the rules {', '.join(rules)}, and all")
+        outcomes = {
+            name: decided(apply, known, inputs.responses) for name, apply in rules.items() if rule in (name, "all")
+        }
+        tallies = {
+            name: {"rule": name, **tally(self, known, found), "identity": identity(name, inputs)}
+            for name, found in outcomes.items()
+        }
+        rows: list[dict[str, Any]] = [
+            {"id": problem.id, "outcomes": {name: vars(found[place]) for name, found in outcomes.items()}}
+            for place, problem in enumerate(known)
+        ]
+        if rule != "all":
+            return Report({"benchmark": self.name, **tallies[rule], "inputs": inputs.counts()}, rows)
+        split = [row["id"] for row in rows if len({found["status"] for found in row["outcomes"].values()}) > 1]
+        result = {"benchmark": self.name, "rule": "all", "n": len(known), "rules": tallies, "disagreements": split}
+        return Report({**result, "inputs": inputs.counts()}, rows)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `mathse.score` prints, and the outcome of each problem."""
+
+    result: dict[str, Any]
+    outcomes: list[dict[str, Any]]
 
 
 @dataclass
@@ -120,6 +170,15 @@ class Inputs:
     def counts(self) -> dict[str, dict[str, Any]]:
         """How many of each, and the first ten."""
         return {kind: {"count": len(names), "first": names[:10]} for kind, names in self.problems.items() if names}
+
+
+def identity(rule: str, inputs: Inputs) -> dict[str, Any]:
+    """What decides a score beside the responses: two scores may be compared where these are the same.
+
+    No judge is asked, and how the stored responses were made is not known.
+    """
+    extraction = "own" if next(iter(inputs.responses.values())).own else "stored"
+    return {"rule": rule, "parser": PARSER, "extraction": extraction, "judge": None, "prompt": None, "decoding": None}
 
 
 def read_responses(path: Path, benchmark: Scorable, problems: Sequence[Problem]) -> Inputs:
@@ -143,6 +202,8 @@ def read_responses(path: Path, benchmark: Scorable, problems: Sequence[Problem])
                 wrong["empty"].append(response.id)
     if not found:
         raise ValueError(f"{path}: no response to any of the {len(problems)} problems; is it a file of this benchmark?")
+    if any(response.stored for response in found.values()):
+        found = {key: replace(response, own=False) for key, response in found.items()}
     wrong["missing"] = [problem.id for problem in problems if problem.id not in found]
     return Inputs(found, wrong)
 
@@ -176,7 +237,7 @@ def decided(rule: Rule, problems: Sequence[Problem], responses: Mapping[str, Res
 
 
 def tally(benchmark: Scorable, problems: Sequence[Problem], outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """n, correct, accuracy, its Wilson interval, and the same by each part."""
+    """n, correct, accuracy and its interval (Wilson's, or a bootstrap by cluster), and n, correct, accuracy by each part."""
     groups: dict[str, dict[str, list[bool]]] = {}
     right = [outcome.status == "correct" for outcome in outcomes]
     for problem, correct in zip(problems, right, strict=True):
@@ -184,19 +245,27 @@ def tally(benchmark: Scorable, problems: Sequence[Problem], outcomes: Sequence[O
             for name in names:
                 groups.setdefault(kind, {}).setdefault(name, []).append(correct)
     statuses = [outcome.status for outcome in outcomes]
+    clusters = [benchmark.cluster(problem) for problem in problems]
+    clustered = len(set(clusters)) < len(clusters)
     return {
-        **_share(right),
-        "ci95": list(wilson(sum(right), len(right))),
+        **share(right),
+        "ci95": list(bootstrap(right, clusters) if clustered else wilson(sum(right), len(right))),
         "missing": statuses.count("missing"),
         "undecided": statuses.count("undecided"),
-        "by": {kind: {name: _share(group[name]) for name in sorted(group)} for kind, group in sorted(groups.items())},
+        "by": {kind: {name: share(group[name]) for name in sorted(group)} for kind, group in sorted(groups.items())},
     }
 
 
-def _share(right: Sequence[bool]) -> dict[str, Any]:
+def share(right: Sequence[bool]) -> dict[str, Any]:
+    """n, correct and accuracy."""
     return {"n": len(right), "correct": sum(right), "accuracy": sum(right) / max(1, len(right))}
 
 
-def letter_of(text: str, choices: Sequence[str]) -> str:
-    """The letter of the choice that a reference answer is, or the text where it is none."""
-    return letter(text, choices) or text
+def choice_letter(answer: str, choices: Sequence[str]) -> str:
+    """The letter of the choice that a reference answer is. Raises ValueError where it is none of them."""
+    if not choices:
+        return answer
+    found = letter(answer, choices)
+    if found is None:
+        raise ValueError(f"answer {answer!r} is none of the choices {', '.join(choices)}")
+    return found

@@ -5,6 +5,7 @@ A file is JSON (a list of rows, or an object of rows by id) or JSONL; pictures a
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -20,12 +21,38 @@ Row = dict[str, Any]
 
 
 @settings
+class Hub:
+    """A dataset in the hub's cache."""
+
+    name: str
+    config: str | None
+    split: str
+
+    def rows(self) -> list[Row]:
+        """Its rows, pictures as bytes. Raises ValueError saying how to get it where the cache has not got it."""
+        os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+        import datasets
+
+        try:
+            rows = datasets.load_dataset(self.name, self.config, split=self.split)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"{self.name} is not in the hub's cache; fill it where there is a network with python -c "
+                f"\"import datasets; datasets.load_dataset('{self.name}', {self.config!r}, split='{self.split}')\", "
+                "or give a local file with benchmark.data.path=FILE"
+            ) from error
+        for column, feature in rows.features.items():
+            if isinstance(feature, datasets.Image):
+                rows = rows.cast_column(column, datasets.Image(decode=False))
+        return [dict(row) for row in rows]
+
+
+@settings
 class Stored:
-    """`path`: the local file, or null for the dataset `hub` (split `split`) in the hub's cache."""
+    """`path`: the local file, or null for the dataset `hub` in the hub's cache."""
 
     path: str | None
-    hub: str
-    split: str
+    hub: Hub | None
 
     def recipe(self) -> dict[str, str]:
         """The content of the local file is what is computed with, not its place."""
@@ -46,7 +73,9 @@ class Stored:
             try:
                 problem = self.problem(row)
             except (KeyError, ValueError, TypeError, IndexError) as error:
-                raise ValueError(f"{path}, {place}: no row of {self.hub or 'this benchmark'} ({error!r})") from error
+                raise ValueError(
+                    f"{path}, {place}: no problem of {self.hub.name if self.hub else 'this benchmark'} ({error!r})"
+                ) from error
             problems.append(_with_pictures(problem, [str(path.parent / image) for image in problem.images]))
         twice = len(problems) - len({problem.id for problem in problems})
         if twice or not problems:
@@ -57,22 +86,23 @@ class Stored:
         """The problems with their pictures in `out/images`, named by content."""
         (out / "images").mkdir(exist_ok=True)
         if self.path is None:
-            return self._from_hub(out / "images")
+            if self.hub is None:
+                raise ValueError("this benchmark is on no hub; give its file with benchmark.data.path=FILE")
+            return self._from_hub(self.hub, out / "images")
         problems = []
         for problem in self.read():
             missing = [image for image in problem.images if not Path(image).is_file()]
             if missing:
                 raise ValueError(
-                    f"{missing[0]} is not there (problem {problem.id}); put the pictures of {self.hub or self.path} "
-                    f"beside {self.path}, as its rows name them"
+                    f"{missing[0]} is not there (problem {problem.id}); put the pictures beside {self.path}, as it names them"
                 )
             kept = [_keep(Path(image).read_bytes(), Path(image).suffix, out / "images") for image in problem.images]
             problems.append(_with_pictures(problem, kept))
         return problems
 
-    def _from_hub(self, images: Path) -> list[Problem]:
+    def _from_hub(self, hub: Hub, images: Path) -> list[Problem]:
         problems = []
-        for row in self._hub_rows():
+        for row in hub.rows():
             pictures = [value for value in row.values() if isinstance(value, dict) and value.get("bytes")]
             kept = [
                 _keep(picture["bytes"], Path(picture.get("path") or "a.png").suffix, images) for picture in pictures
@@ -80,26 +110,8 @@ class Stored:
             problems.append(_with_pictures(self.problem(row), kept[:1]))  # some hold the picture twice
         return problems
 
-    def _hub_rows(self) -> list[Row]:
-        how = f"`hf download {self.hub} --repo-type dataset`, or a local file with benchmark.data.path=FILE"
-        if not self.hub:
-            raise ValueError("this benchmark is on no hub; give its file with benchmark.data.path=FILE")
-        os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
-        import datasets
-
-        try:
-            rows = datasets.load_dataset(self.hub, split=self.split)
-        except (OSError, ValueError) as error:
-            raise ValueError(f"{self.hub} is not in the hub's cache; get it with {how}") from error
-        for name, feature in rows.features.items():
-            if isinstance(feature, datasets.Image):
-                rows = rows.cast_column(name, datasets.Image(decode=False))
-        return [dict(row) for row in rows]
-
 
 def _with_pictures(problem: Problem, images: list[str]) -> Problem:
-    import dataclasses
-
     return dataclasses.replace(problem, images=tuple(images))
 
 
