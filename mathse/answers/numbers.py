@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from mathse.answers.writing import LONGEST_ANSWER
+
 FRACTION = re.compile(
     r"\\frac\s*(?:\{\s*(?P<top>-?[0-9.,]+)\s*\}\s*\{\s*(?P<bottom>[0-9.,]+)\s*\}|(?P<one>[0-9])\s*(?P<other>[0-9]))"
 )
@@ -13,7 +15,6 @@ NUMBER = re.compile(
     rf"(?P<sign>[-+]?) ?(?:(?P<whole>[0-9]+) (?=[0-9]+/))?(?P<top>{DIGITS})(?:/(?P<bottom>{DIGITS}))?(?P<unit>.*)"
 )
 
-DIGITS_OF_DENOMINATORS = 200  # no answer is longer
 NO_SEPARATORS = str.maketrans("", "", ", ")
 
 _UNITS = {
@@ -59,6 +60,8 @@ POWERS = {"square": "2", "sq": "2", "sq.": "2", "平方": "2", "cubic": "3", "�
 
 def number(text: str) -> tuple[Fraction, str] | None:
     """The number and the unit ("" for none) that a plain text is, or None if it is more or something else."""
+    if len(text) > LONGEST_ANSWER:
+        return None
     flat = FRACTION.sub(lambda m: f" {m['top'] or m['one']}/{m['bottom'] or m['other']} ", text)
     match = NUMBER.fullmatch(flat.strip())
     if not match:
@@ -103,7 +106,7 @@ def _rounded(endless: Fraction, decimal: Fraction) -> bool:
 
 def _ends(value: Fraction) -> bool:
     """Whether a decimal can say the value: its denominator has no prime factors but 2 and 5."""
-    return 10**DIGITS_OF_DENOMINATORS % value.denominator == 0
+    return 10**LONGEST_ANSWER % value.denominator == 0
 
 
 CHINESE_DIGITS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}

@@ -127,7 +127,8 @@ def normalised(problem: Problem, extraction: str, integer: Whole) -> str | None:
             case "integer":
                 return str(int(extraction) if integer == 2023 else int(float(extraction)))
             case "float":
-                return str(round(float(extraction), int(problem.facts["precision"])))
+                decimals = problem.facts["precision"]
+                return str(round(float(extraction), None if decimals is None else int(decimals)))
     except (ValueError, OverflowError):
         return None
     return extraction
@@ -144,6 +145,8 @@ def nearest(extraction: str, choices: Sequence[str]) -> str:
 
 def distance(a: str, b: str) -> int:
     """Levenshtein's edit distance, a column a step in the bits of whole numbers (Myers 1999, Hyyrö 2003)."""
+    if len(a) > len(b):
+        a, b = b, a  # the shorter one is kept in bits: the other may be a megabyte
     if not a:
         return len(b)
     places: dict[str, int] = {}
