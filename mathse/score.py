@@ -2,8 +2,10 @@
 
 Prints the score as JSON and leaves score.json and outcomes.jsonl (each problem's outcome under each rule) in `out`. Rules:
 authors (the default), strict, lenient, and what else the benchmark has; `all` puts them side by side with the ids that they
-disagree on. `strict=true` refuses a file in which responses are missing, twice, foreign, empty or unreadable; otherwise these are
-counted and named, and a missing one counts as wrong. `benchmark.<field>=…` sets a field of the benchmark.
+disagree on. `benchmark.<field>=…` sets a field of the benchmark; `teacher=…` judges what the rule leaves undecided.
+
+Responses that are missing, twice, foreign, empty or unreadable are counted and named, and a missing one counts as wrong;
+`strict=true` refuses such a file.
 """
 
 from __future__ import annotations
@@ -24,16 +26,19 @@ def score(words: Sequence[str]) -> Report:
 
     given = dict(word.partition("=")[::2] for word in words)
     ours = {key: given.pop(key) for key in OWN if key in given}
-    odd = [key for key in given if key != "benchmark" and not key.startswith("benchmark.")]
+    odd = [key for key in given if key.partition(".")[0] not in ("benchmark", "teacher")]
     if odd or "benchmark" not in given:
         wrong = f"there is no {odd[0]!r}" if odd else "benchmark= is missing"
-        raise ValueError(f"{wrong}; the words are benchmark= {' '.join(f'{key}=' for key in OWN)} benchmark.<field>=")
+        raise ValueError(
+            f"{wrong}; the words are benchmark= {' '.join(f'{key}=' for key in OWN)} benchmark.<field>= teacher="
+        )
     missing = [key for key in ("responses", "out") if not ours.get(key)]
     if missing:
         raise ValueError(f"{missing[0]}= is missing")
     if ours.get("strict", "false") not in ("true", "false"):
         raise ValueError(f"strict should be true or false, got {ours['strict']!r}")
-    benchmark = load(*(f"{key}={value}" for key, value in given.items())).benchmark
+    exp = load(*(f"{key}={value}" for key, value in given.items()))
+    benchmark = exp.benchmark
     if not isinstance(benchmark, Scorable):
         raise ValueError(f"benchmark={given['benchmark']} cannot be scored from stored responses")
     report = benchmark.report(
@@ -41,6 +46,7 @@ def score(words: Sequence[str]) -> Report:
         Path(ours["responses"]),
         rule=ours.get("rule", "authors"),
         strict=ours.get("strict") == "true",
+        teacher=exp.teacher if "teacher" in given else None,
     )
     write(report, Path(ours["out"]))
     return report

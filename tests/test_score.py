@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from mathse.benchmarks.judge import settle
 from mathse.benchmarks.latex import value
 from mathse.benchmarks.mathvision import extracted, same
 from mathse.benchmarks.mathvista import MathVista, authors, distance, nearest
 from mathse.benchmarks.scoring import Response, decided, lenient, read_responses, strict, tally
 from mathse.config import load
 from mathse.score import main, score
-from mathse.types import Problem
+from mathse.types import Chat, Problem
 
 DATA = Path(os.environ.get("MATHSE_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
 
@@ -249,12 +250,45 @@ def test_a_latex_number_has_its_value_and_nothing_else_has_one(text: str, number
         ("6.28", r"\boxed{2\pi}", "wrong", "correct"),
         ("6.28", r"\boxed{2}", "wrong", "wrong"),
         ("12", "no idea", "wrong", "wrong"),
+        ("a square", r"\boxed{square}", "wrong", "undecided"),
     ],
 )
 def test_the_strict_and_the_lenient_rule(reference: str, text: str, by_strict: str, by_lenient: str) -> None:
     problem = Problem("1", "?", (), reference)
     assert strict(problem, Response("1", text)).status == by_strict
     assert lenient(problem, Response("1", text)).status == by_lenient
+
+
+class Yes:
+    """A judge that says yes to what holds a word, nonsense to another, no to the rest; it keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, chats: Sequence[Chat], *, schema: dict[str, Any] | None = None, index: int = 0) -> list[str]:
+        self.asked += [chat[0].text for chat in chats]
+        return [
+            "Surely." if "circle" in chat[0].text else json.dumps({"same": "Answer: square" in chat[0].text})
+            for chat in chats
+        ]
+
+
+def test_a_judge_is_asked_only_what_the_rule_cannot_decide_and_its_nonsense_decides_nothing() -> None:
+    problems = [Problem(str(n), "What is it?", (), "a square" if n else "5") for n in range(5)]
+    texts = ["Answer: 6", "Answer: a square", "Answer: square", "Answer: circle", "Answer: rhombus"]
+    responses = {str(n): Response(str(n), text) for n, text in enumerate(texts)}
+    teacher = Yes()
+    outcomes = settle(problems, responses, decided(lenient, problems, responses), teacher)
+    assert [(outcome.status, outcome.by) for outcome in outcomes] == [
+        ("wrong", "rule"),
+        ("correct", "rule"),
+        ("correct", "judge"),
+        ("undecided", "rule"),
+        ("wrong", "judge"),
+    ]
+    assert len(teacher.asked) == 3
+    counts = tally(load("benchmark=jsonl").benchmark, problems, outcomes)  # type: ignore[arg-type]
+    assert (counts["decided"], counts["undecided"]) == ({"rule": 2, "judge": 2}, 1)
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------
@@ -277,7 +311,7 @@ def test_a_score_says_all_that_it_depends_on(tmp_path: Path) -> None:
     assert result["by"]["source"]["b"] == {"n": 3, "correct": 2, "accuracy": 2 / 3}
     assert set(result["identity"]) == {"rule", "parser", "extraction", "judge", "prompt", "decoding"}
     outcomes = [json.loads(line) for line in (tmp_path / "out" / "outcomes.jsonl").read_text().splitlines()]
-    assert outcomes[4] == {"id": "5", "outcomes": {"lenient": {"status": "wrong", "answer": "4"}}}
+    assert outcomes[4] == {"id": "5", "outcomes": {"lenient": {"status": "wrong", "answer": "4", "by": "rule"}}}
     assert json.loads((tmp_path / "out" / "score.json").read_text()) == result
 
 

@@ -16,6 +16,7 @@ from mathse.benchmarks.jsonl import JsonlProblems
 from mathse.benchmarks.scoring import Report, Scorable, share
 from mathse.settings import settings
 from mathse.statistics import bootstrap
+from mathse.teacher import Teacher
 from mathse.types import Problem
 
 OUTCOMES = {"correct": True, "fail": False}
@@ -33,10 +34,14 @@ class DynaMath(Scorable):
         """No single answer is scored here."""
         raise ValueError("benchmark=dynamath: only its tables of variants are scored, by `python -m mathse.score`")
 
-    def report(self, problems: Path | None, responses: Path, *, rule: str, strict: bool) -> Report:
+    def report(
+        self, problems: Path | None, responses: Path, *, rule: str, strict: bool, teacher: Teacher | None = None
+    ) -> Report:
         """The result of a table; the rule is its authors', whose outcomes the table holds."""
-        if rule != "authors" or problems:
-            raise ValueError("benchmark=dynamath has one rule and reads no problems; leave rule= and problems= out")
+        if rule != "authors" or problems or teacher:
+            raise ValueError(
+                "benchmark=dynamath has one rule and reads a table only; leave out rule=, problems=, teacher="
+            )
         questions = read_table(responses)
         right = [variant for variants, _ in questions for variant in variants]
         clusters = [number for number, (variants, _) in enumerate(questions) for _ in variants]

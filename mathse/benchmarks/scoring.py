@@ -15,12 +15,15 @@ from typing import Any, ClassVar, Literal
 
 from mathse.answers import PARSER, compare, extract
 from mathse.answers.exact import decide
+from mathse.answers.formulas import is_formula
 from mathse.answers.numbers import number
 from mathse.answers.options import letter
 from mathse.answers.writing import plain
 from mathse.benchmarks.latex import value
 from mathse.benchmarks.stored import Row, rows_of
 from mathse.statistics import bootstrap, wilson
+from mathse.store import canonical
+from mathse.teacher import Teacher
 from mathse.types import Problem, read_jsonl
 
 Status = Literal["correct", "wrong", "undecided", "missing"]
@@ -46,6 +49,7 @@ class Outcome:
 
     status: Status
     answer: str | None = None
+    by: Literal["rule", "judge"] = "rule"
 
 
 Rule = Callable[[Problem, Response], Outcome]
@@ -67,12 +71,24 @@ def strict(problem: Problem, response: Response) -> Outcome:
 
 
 def lenient(problem: Problem, response: Response) -> Outcome:
-    """The answer wherever it stands, equal by algebra or to the decimals of the reference."""
+    """The answer wherever it stands, equal by algebra or to the decimals of the reference.
+
+    Undecided is what outlives the limits of algebra, and words that are not the reference's: a judge may know them.
+    """
     answer = extract(response.text, problem)
     if answer is None:
         return Outcome("wrong")
     same = compare(problem.answer, answer, problem)
-    return outcome(same or _rounds_to(problem.answer, answer) or same, answer)
+    if not same and _rounds_to(problem.answer, answer):
+        same = True
+    elif same is False and _is_in_words(answer) and not (problem.choices and letter(answer, problem.choices)):
+        same = None
+    return outcome(same, answer)
+
+
+def _is_in_words(text: str) -> bool:
+    written = plain(text)
+    return number(written) is None and not is_formula(written)
 
 
 def _rounds_to(reference: str, answer: str) -> bool:
@@ -119,8 +135,15 @@ class Scorable:
         kept = None if stored is None or row.get("has_extraction") is False else str(stored)
         return Response(str(key), str(text), kept, row=row)
 
-    def report(self, problems: Path | None, responses: Path, *, rule: str, strict: bool) -> Report:
-        """The score of the stored responses under one rule, or under all of them with what they disagree on."""
+    def report(
+        self, problems: Path | None, responses: Path, *, rule: str, strict: bool, teacher: Teacher | None = None
+    ) -> Report:
+        """The score of the stored responses under one rule, or under all of them with what they disagree on.
+
+        `teacher` judges what the rule leaves undecided.
+        """
+        from mathse.benchmarks import judge
+
         if problems is None:
             raise ValueError("problems= is missing: the file of the benchmark's problems")
         known = self.stored_problems(problems)
@@ -137,8 +160,11 @@ class Scorable:
         outcomes = {
             name: decided(apply, known, inputs.responses) for name, apply in rules.items() if rule in (name, "all")
         }
+        if teacher:
+            outcomes = {name: judge.settle(known, inputs.responses, found, teacher) for name, found in outcomes.items()}
+        asked = {"judge": canonical(teacher), "prompt": judge.prompt_hash()} if teacher else {}
         tallies = {
-            name: {"rule": name, **tally(self, known, found), "identity": identity(name, inputs)}
+            name: {"rule": name, **tally(self, known, found), "identity": identity(name, inputs) | asked}
             for name, found in outcomes.items()
         }
         rows: list[dict[str, Any]] = [
@@ -175,7 +201,7 @@ class Inputs:
 def identity(rule: str, inputs: Inputs) -> dict[str, Any]:
     """What decides a score beside the responses: two scores may be compared where these are the same.
 
-    No judge is asked, and how the stored responses were made is not known.
+    `judge` and `prompt` (its hash) are those of the judge, if one was asked; how stored responses were made is not known.
     """
     extraction = "own" if next(iter(inputs.responses.values())).own else "stored"
     return {"rule": rule, "parser": PARSER, "extraction": extraction, "judge": None, "prompt": None, "decoding": None}
@@ -252,6 +278,9 @@ def tally(benchmark: Scorable, problems: Sequence[Problem], outcomes: Sequence[O
         "ci95": list(bootstrap(right, clusters) if clustered else wilson(sum(right), len(right))),
         "missing": statuses.count("missing"),
         "undecided": statuses.count("undecided"),
+        "decided": {
+            who: sum(o.by == who and o.status in ("correct", "wrong") for o in outcomes) for who in ("rule", "judge")
+        },
         "by": {kind: {name: share(group[name]) for name in sorted(group)} for kind, group in sorted(groups.items())},
     }
 
