@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from mathse.answers.values import value
 from mathse.benchmarks.judge import settle
-from mathse.benchmarks.latex import value
 from mathse.benchmarks.mathvision import extracted, same
 from mathse.benchmarks.mathvista import MathVista, authors, distance, nearest
 from mathse.benchmarks.scoring import Response, decided, lenient, read_responses, strict, tally

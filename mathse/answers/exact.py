@@ -6,6 +6,7 @@ import re
 
 from mathse.answers.formulas import is_formula
 from mathse.answers.numbers import number, same_number
+from mathse.answers.values import value
 from mathse.answers.writing import LONGEST_ANSWER, plain
 
 ASSIGNED = re.compile(r"(?:\\?angle\s*|[∠△])?[A-Za-z]{1,4}\s*=\s*(?=[^=]+$)")
@@ -32,4 +33,17 @@ def decide(reference: str, answer: str) -> bool | None:
     brackets = BRACKETED.fullmatch(left), BRACKETED.fullmatch(right)
     if brackets[0] and brackets[1] and brackets[0].groups() != brackets[1].groups():
         return False  # math-verify would find the set {3, 1} equal to the point (3, 1)
-    return None if is_formula(left) and is_formula(right) else False
+    if not (is_formula(left) and is_formula(right)):
+        return False
+    return False if _differ_as_numbers(left, right) else None
+
+
+MIXED = re.compile(r"[0-9]\\frac")  # 1\frac{1}{2}: one and a half, or a half
+
+
+def _differ_as_numbers(left: str, right: str) -> bool:
+    """Whether both are numbers, and not the same one: what floats tell apart needs no algebra."""
+    if MIXED.search(left) or MIXED.search(right):
+        return False
+    a, b = value(left), value(right)
+    return a is not None and b is not None and abs(a - b) > 1e-9 * max(1.0, abs(a), abs(b))

@@ -6,6 +6,7 @@ It is given LaTeX only: its reader of plain expressions evaluates Python code, i
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import sys
 import threading
@@ -13,6 +14,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import TracebackType
+
+YES, NO = b"yes", b"no"  # bytes, not objects: nothing that the worker says is unpickled
 
 
 class Grader:
@@ -48,9 +51,9 @@ class Grader:
         with self._lock:
             connection = self._started()
             try:
-                connection.send((reference, answer))
+                connection.send_bytes(json.dumps([reference, answer]).encode())
                 if connection.poll(self.seconds):
-                    return bool(connection.recv())
+                    return connection.recv_bytes() == YES
             except (EOFError, OSError):
                 pass  # the worker died of its own limits, or was killed from outside
             except BaseException:
@@ -76,7 +79,7 @@ class Grader:
         self._process.start()
         theirs.close()  # else the death of the worker would not be seen as the end of the pipe
         with contextlib.suppress(EOFError, OSError):
-            if self._connection.poll(self.START) and self._connection.recv():
+            if self._connection.poll(self.START) and self._connection.recv_bytes() == YES:
                 return self._connection
         self._stop()
         raise RuntimeError(
@@ -118,14 +121,13 @@ def _work(connection: Connection, memory: int, seconds: float) -> None:
         )
 
     verify(read("1"), read(r"\frac{2}{2}"), timeout_seconds=None)  # the first call builds tables
-    connection.send(True)
+    connection.send_bytes(YES)
     with contextlib.suppress(EOFError):
         while True:
-            reference, answer = connection.recv()
+            reference, answer = json.loads(connection.recv_bytes())
             limit_time(seconds)
-            connection.send(
-                bool(verify(read(reference), read(answer), allow_set_relation_comp=True, timeout_seconds=None))
-            )
+            same = verify(read(reference), read(answer), allow_set_relation_comp=True, timeout_seconds=None)
+            connection.send_bytes(YES if same else NO)
 
 
 def limit_memory(extra: int) -> None:

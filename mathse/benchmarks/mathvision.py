@@ -3,7 +3,7 @@
 [a path of numbers with one missing]  Which number should be written in place of the question mark?  -> 60
 The authors' rule takes the answer from the raw response (a closing letter, "the answer is", the last box), cleans its LaTeX,
 and accepts the letter or the chosen option's text, equal as strings or as numbers rounded to two decimals. They compute
-numbers with Python's `eval` on the model's text; here a parser of LaTeX arithmetic does (`latex.value`).
+numbers with Python's `eval` on the model's text; here a parser of LaTeX arithmetic does (`answers.values`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from mathse.answers.options import LETTERS
-from mathse.benchmarks.latex import value
+from mathse.answers.values import value
 from mathse.benchmarks.scoring import Outcome, Response, Rule, Scorable, lenient, outcome, strict
 from mathse.benchmarks.stored import Row, Stored
 from mathse.settings import settings

@@ -18,8 +18,8 @@ from mathse.answers.exact import decide
 from mathse.answers.formulas import is_formula
 from mathse.answers.numbers import number
 from mathse.answers.options import letter
+from mathse.answers.values import value
 from mathse.answers.writing import plain
-from mathse.benchmarks.latex import value
 from mathse.benchmarks.stored import Row, rows_of
 from mathse.statistics import bootstrap, wilson
 from mathse.store import canonical
