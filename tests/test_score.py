@@ -20,6 +20,7 @@ from mathse.benchmarks.mathvista import MathVista, authors, distance, nearest
 from mathse.benchmarks.scoring import Response, decided, lenient, read_responses, strict, tally
 from mathse.config import load
 from mathse.score import main, score
+from mathse.statistics import wilson
 from mathse.types import Chat, Problem
 
 DATA = Path(os.environ.get("MATHSE_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
@@ -387,7 +388,7 @@ def test_mathverse_is_scored_by_quick_match_or_by_the_stored_judgements(tmp_path
     words = [f"problems={problems}", f"responses={jsonl(tmp_path / 'r', rows)}", f"out={tmp_path}"]
     result = score(["benchmark=mathverse", *words]).result
     assert (result["correct"], result["by"]["version"]["Text Lite"]["n"]) == (3, 5)
-    assert result["ci95"][0] == result["ci95"][1] == 0.6  # five versions of one problem are one problem
+    assert result["ci95"] == list(wilson(1, 1))  # five versions of one problem are one problem
     judged = [{**row, "extraction": "7", "judgement": n} for n, row in zip([1, 1, 1, 0, None], rows, strict=True)]
     words[1] = f"responses={jsonl(tmp_path / 'r', judged)}"
     result = score(["benchmark=mathverse", "rule=authors-judge", *words]).result

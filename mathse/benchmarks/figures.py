@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from mathse.benchmarks.scoring import Scorable
+from mathse.answers import extract
+from mathse.benchmarks.scoring import Outcome, Response, Rule, Scorable, lenient, outcome, strict
 from mathse.feedback.answer import matches
 from mathse.figures.data import Figures
 from mathse.settings import settings
@@ -23,6 +24,15 @@ class FiguresBenchmark(Scorable):
         if self.data.split != "test":
             raise ValueError(f"benchmark.data.split should be 'test', got {self.data.split!r}")
 
+    def rules(self) -> dict[str, Rule]:
+        return {"answer match": answer_match, "strict": strict, "lenient": lenient}
+
     def score(self, problem: Problem, text: str) -> bool:
         """Whether the final answer in the text equals the reference."""
         return matches(Solution(problem, text, ""))
+
+
+def answer_match(problem: Problem, response: Response) -> Outcome:
+    """The stated answer equals the reference, as in training."""
+    solution = Solution(problem, response.text, "")
+    return outcome(matches(solution), extract(solution.text, problem, only_stated=True))

@@ -271,11 +271,9 @@ def tally(benchmark: Scorable, problems: Sequence[Problem], outcomes: Sequence[O
             for name in names:
                 groups.setdefault(kind, {}).setdefault(name, []).append(correct)
     statuses = [outcome.status for outcome in outcomes]
-    clusters = [benchmark.cluster(problem) for problem in problems]
-    clustered = len(set(clusters)) < len(clusters)
     return {
         **share(right),
-        "ci95": list(bootstrap(right, clusters) if clustered else wilson(sum(right), len(right))),
+        "ci95": list(_interval(right, [benchmark.cluster(problem) for problem in problems])),
         "missing": statuses.count("missing"),
         "undecided": statuses.count("undecided"),
         "decided": {
@@ -283,6 +281,16 @@ def tally(benchmark: Scorable, problems: Sequence[Problem], outcomes: Sequence[O
         },
         "by": {kind: {name: share(group[name]) for name in sorted(group)} for kind, group in sorted(groups.items())},
     }
+
+
+def _interval(right: Sequence[bool], clusters: Sequence[str]) -> tuple[float, float]:
+    """Wilson's interval, or a bootstrap by cluster; where that has nothing to vary, Wilson's with a cluster as one problem."""
+    n = len(set(clusters))
+    if n == len(right):
+        return wilson(sum(right), n)
+    if n < 2 or all(right) or not any(right):
+        return wilson(round(n * sum(right) / len(right)), n)
+    return bootstrap(right, clusters)
 
 
 def share(right: Sequence[bool]) -> dict[str, Any]:
