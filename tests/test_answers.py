@@ -84,6 +84,8 @@ def test_the_final_answer_is_found_where_the_solution_states_it(text: str, answe
         ("B\n\nBecause 12 is the sum.", NUMBERS, "B"),
         ("(A) is wrong, so (D) it is", NUMBERS, "D"),
         ("The width of the river is 14", NUMBERS, "C"),
+        (r"\boxed{B or D}", NUMBERS, "B or D"),
+        ("(A) and (B) are too small, so (C)", NUMBERS, "C"),
         ("The time is quarter past six.", ("quarter", "quarter past"), "B"),
         ("Yes, the leaves are red.", ("No", "Yes"), "B"),
         ("The width of the river is 15", NUMBERS, "15"),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from mathse.answers.formulas import is_formula
 from mathse.answers.numbers import DIGITS, number
-from mathse.answers.options import SENTENCE, Asked, last_letter, last_value, letter, nearest_in_words
+from mathse.answers.options import SENTENCE, Asked, last_letter, last_value, letter, nearest_in_words, undecided
 from mathse.answers.writing import LONGEST_ANSWER, bare, boxed, plain
 
 SENTINEL = re.compile(r"the answer to this problem is|(?:这道题的|最终)?答案(?:是|为)", re.IGNORECASE)
@@ -45,6 +45,8 @@ def extract(text: str, problem: Asked | None = None, *, only_stated: bool = Fals
 
 def _choice(text: str, choices: Sequence[str]) -> str | None:
     """The letter of the choice that a text comes to, by letter, by value or in other words."""
+    if undecided(text):
+        return None
     if found := last_letter(text, choices):
         return found
     if all(number(plain(choice)) for choice in choices):  # what comes out counts, not the values on the way

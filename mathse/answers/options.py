@@ -53,6 +53,14 @@ BRACKETED = re.compile(
 )
 
 
+ALTERNATIVES = re.compile(r"(?<![A-Za-z])[A-Z][)）]?\s*(?:or|and|或|和|/)\s*[(（]?[A-Z](?![A-Za-z])[)）.。\s]*$")
+
+
+def undecided(text: str) -> bool:
+    """Whether a text ends in two letters instead of one: "B or E"."""
+    return bool(ALTERNATIVES.search(text[-LONGEST_ANSWER:]))
+
+
 def last_letter(text: str, choices: Sequence[str]) -> str | None:
     """The letter that a text mentions last: as "(B)", "B." on its own line, "option B"."""
     letters = LETTERS[: len(choices)]
