@@ -95,6 +95,7 @@ def test_mathvisions_published_counts_come_out_of_the_raw_responses(tmp_path: Pa
         words = [f"problems={folder}/test.jsonl", f"responses={folder}/outputs/{model}.jsonl", f"out={tmp_path}"]
         started = time.monotonic()
         result = score(["benchmark=mathvision", *words]).result
+        assert result["identity"]["extraction"] == "own"
         assert time.monotonic() - started < 30
         assert (result["n"], result["correct"]) == (3040, numbers["stored_correct"])
 
@@ -359,8 +360,9 @@ def test_lines_in_another_encoding_are_named_and_the_others_count(tmp_path: Path
 
 @pytest.mark.parametrize("layout", ["jsonl", "list", "object"])
 def test_responses_may_be_json_lines_a_list_or_an_object_by_id(layout: str, tmp_path: Path) -> None:
-    rows = [{"id": row["id"], "response": f"Answer: {row['answer']}"} for row in PROBLEMS]
-    problems, responses = jsonl(tmp_path / "problems.jsonl", PROBLEMS), jsonl(tmp_path / "responses", rows)
+    rows = [{"id": row["id"], "response": f"So\u2028Answer: {row['answer']}"} for row in PROBLEMS]
+    problems, responses = jsonl(tmp_path / "problems.jsonl", PROBLEMS), tmp_path / "responses"
+    responses.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
     if layout == "list":
         responses.write_text(json.dumps(rows))
     if layout == "object":

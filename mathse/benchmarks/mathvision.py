@@ -12,7 +12,6 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from mathse.answers.options import LETTERS
 from mathse.answers.values import value
@@ -43,9 +42,7 @@ class MathVisionProblems(Stored):
 
 @settings
 class MathVision(Scorable):
-    """Scored from the raw responses."""
-
-    EXTRACTION: ClassVar = "model_answer"
+    """Scored from the raw responses: what the authors keep as `model_answer` is not read."""
 
     name: str
     data: MathVisionProblems

@@ -8,6 +8,7 @@ A rule takes a problem and a response and gives an Outcome. Each benchmark has i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -203,7 +204,8 @@ def identity(rule: str, inputs: Inputs) -> dict[str, Any]:
 
     `judge` and `prompt` (its hash) are those of the judge, if one was asked; how stored responses were made is not known.
     """
-    extraction = "own" if next(iter(inputs.responses.values())).own else "stored"
+    own = next(iter(inputs.responses.values())).own or not rule.startswith("authors")
+    extraction = "own" if own else "stored"
     return {"rule": rule, "parser": PARSER, "extraction": extraction, "judge": None, "prompt": None, "decoding": None}
 
 
@@ -236,8 +238,6 @@ def read_responses(path: Path, benchmark: Scorable, problems: Sequence[Problem])
 
 def _readable(path: Path, unreadable: list[str]) -> Iterable[tuple[str, Row]]:
     """The rows of a file; of one that is torn or in a wrong encoding, those of its lines that can be read."""
-    import json
-
     if not path.is_file():
         raise ValueError(f"{path}: there is no such file")
     try:

@@ -136,7 +136,7 @@ def rows_of(path: Path) -> list[tuple[str, Row]]:
     if (whole := _as_json(text)) is not None:
         return whole
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: JSON may hold U+2028
         if line.strip():
             try:
                 row = json.loads(line)
