@@ -1,8 +1,13 @@
-"""Intervals and paired tests for accuracies, on scipy."""
+"""Intervals and tests for accuracies, and what several tries of one problem are worth; on scipy and numpy."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def wilson(correct: int, n: int) -> tuple[float, float]:
@@ -22,3 +27,102 @@ def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> float:
     lost = sum(x and not y for x, y in zip(a, b, strict=True))
     won = sum(y and not x for x, y in zip(a, b, strict=True))
     return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+
+
+def bootstrap(
+    values: Sequence[float], clusters: Sequence[Hashable] = (), *, draws: int = 10_000, seed: int = 0
+) -> tuple[float, float]:
+    """The 95% percentile interval of the mean of `values`, drawn again by cluster: variants of one problem stay together.
+
+    Without `clusters` each value is its own. (0, 1) where there is nothing to draw from.
+    """
+    import numpy as np
+
+    if not values:
+        return 0.0, 1.0
+    sums, sizes = _by_cluster(values, clusters or range(len(values)))
+    generator = np.random.default_rng(seed)
+    means = np.empty(draws)
+    for start in range(0, draws, 500):  # a block at a time, for memory
+        drawn = generator.integers(0, len(sums), size=(min(500, draws - start), len(sums)))
+        means[start : start + 500] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _by_cluster(values: Sequence[float], clusters: Sequence[Hashable]) -> tuple[np.ndarray[Any, Any], ...]:
+    """The sum and the size of each cluster."""
+    import numpy as np
+
+    places = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
+    index = [places[cluster] for cluster in clusters]
+    if len(index) != len(values):
+        raise ValueError(f"{len(values)} values in {len(index)} clusters; give each value its cluster")
+    return np.bincount(index, weights=np.asarray(values, dtype=float)), np.bincount(index).astype(float)
+
+
+def paired_bootstrap(
+    a: Sequence[bool], b: Sequence[bool], clusters: Sequence[Hashable] = (), *, draws: int = 10_000, seed: int = 0
+) -> tuple[float, float]:
+    """The 95% interval of how much more accurate `b` is than `a` on the same problems, by cluster."""
+    return bootstrap([y - x for x, y in zip(a, b, strict=True)], clusters, draws=draws, seed=seed)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values of one table, adjusted so that all its tests together err with 5% (Holm 1979), in their order."""
+    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(order):
+        largest = max(largest, min(1.0, p_values[place] * (len(p_values) - rank)))
+        adjusted[place] = largest
+    return adjusted
+
+
+def detectable_difference(n: int, disagreement: float, *, power: float = 0.8, alpha: float = 0.05) -> float:
+    """The least difference of accuracies that McNemar's test on `n` problems finds with this power (Connor 1987).
+
+    `disagreement` is the share of problems on which the two models differ. 1.0 where no difference would be found.
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import norm
+
+    z_alpha, z_power = norm.ppf(1 - alpha / 2), norm.ppf(power)
+
+    def short(difference: float) -> float:
+        return (
+            z_alpha * math.sqrt(disagreement)
+            + z_power * math.sqrt(disagreement - difference**2)
+            - (difference * math.sqrt(n))
+        )
+
+    if not 0 < disagreement <= 1 or n < 1 or short(disagreement) > 0:
+        return 1.0
+    return float(brentq(short, 0.0, disagreement))
+
+
+def pass_at_k(n: int, correct: int, k: int) -> float:
+    """The chance that one of `k` tries is right, estimated without bias from `correct` of `n` tries (Chen et al. 2021)."""
+    if not 1 <= k <= n or not 0 <= correct <= n:
+        raise ValueError(f"pass@{k} of {correct} right in {n} tries: k should be 1 to n, the right ones 0 to n")
+    return 1 - math.comb(n - correct, k) / math.comb(n, k)
+
+
+def majority(answers: Sequence[str | None], same: Callable[[str, str], bool]) -> str | None:
+    """The answer that most tries give, the first of them in its own words; a try without an answer does not vote."""
+    groups: list[list[str]] = []
+    for answer in answers:
+        if answer is None:
+            continue
+        group = next((group for group in groups if same(group[0], answer)), None)
+        if group is None:
+            groups.append([answer])
+        else:
+            group.append(answer)
+    return max(groups, key=len)[0] if groups else None
+
+
+def best_of_n(scores: Sequence[float | None]) -> int:
+    """Which try an ORM's scores choose, the first of the best; a try without a score comes last."""
+    if not scores:
+        raise ValueError("best of n: there are no tries to choose from")
+    return max(range(len(scores)), key=lambda place: -math.inf if (score := scores[place]) is None else score)

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
@@ -38,7 +38,10 @@ Chat = tuple[Turn, ...]
 
 @dataclass(frozen=True)
 class Problem:
-    """A question with its pictures (paths) and its reference answer; `choices` makes it multiple choice, answered by letter."""
+    """A question with its pictures (paths) and its reference answer; `choices` makes it multiple choice, answered by letter.
+
+    `facts` is what else its benchmark says of it: task, subject, precision …
+    """
 
     id: str
     question: str
@@ -47,6 +50,7 @@ class Problem:
     choices: tuple[str, ...] = ()
     source: str = ""
     level: int = 0
+    facts: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

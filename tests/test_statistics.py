@@ -1,8 +1,21 @@
 """Intervals and paired tests, against the paper's own counts."""
 
+import itertools
+import math
+
 import pytest
 
-from mathse.statistics import mcnemar, wilson
+from mathse.statistics import (
+    best_of_n,
+    bootstrap,
+    detectable_difference,
+    holm,
+    majority,
+    mcnemar,
+    paired_bootstrap,
+    pass_at_k,
+    wilson,
+)
 
 # Figure 2 of the paper (n = 2000): stayed right, stayed wrong, lost, won; accuracies of Table 1;
 # exact p recomputed from the counts.
@@ -37,3 +50,67 @@ def test_the_interval_of_the_orms_false_accepts_obeys_the_rule_of_three() -> Non
 
 def test_nothing_counted_says_nothing() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_a_bootstrap_agrees_with_the_normal_interval_and_clusters_widen_it() -> None:
+    right = [True] * 300 + [False] * 700
+    low, high = bootstrap(right)
+    spread = 1.96 * math.sqrt(0.3 * 0.7 / 1000)
+    assert (low, high) == (pytest.approx(0.3 - spread, abs=0.004), pytest.approx(0.3 + spread, abs=0.004))
+    in_fives = bootstrap(right, [place // 5 for place in range(1000)])
+    assert in_fives[1] - in_fives[0] == pytest.approx(math.sqrt(5) * (high - low), rel=0.1)
+    assert bootstrap(right) == (low, high), "the same seed gives the same interval"
+    assert bootstrap([]) == (0.0, 1.0)
+    with pytest.raises(ValueError, match="2 values in 1 clusters"):
+        bootstrap([True, False], ["a"])
+
+
+def test_the_paired_interval_of_the_papers_reflection_stage_excludes_no_gain_narrowly() -> None:
+    right, wrong, lost, won = FIGURE_2[3][:4]
+    before = [True] * (right + lost) + [False] * (wrong + won)
+    after = [True] * right + [False] * (lost + wrong) + [True] * won
+    low, high = paired_bootstrap(before, after)
+    assert 0 < low < 0.0235 < high < 0.05
+
+
+@pytest.mark.parametrize(
+    ("raw", "adjusted"),
+    [
+        ([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]),
+        ([0.03, 0.01], [0.03, 0.02]),
+        ([0.9, 0.8], [1.0, 1.0]),
+        ([], []),
+    ],
+)
+def test_holm_adjusts_in_place(raw: list[float], adjusted: list[float]) -> None:
+    assert holm(raw) == pytest.approx(adjusted)
+
+
+def test_the_papers_reflection_gain_is_about_what_its_benchmark_can_detect() -> None:
+    assert detectable_difference(2000, 505 / 2000) == pytest.approx(0.0315, abs=0.0005)
+    assert detectable_difference(8000, 505 / 2000) == pytest.approx(0.0315 / 2, abs=0.0005)
+    assert detectable_difference(3, 0.2) == 1.0
+    assert detectable_difference(100, 0.0) == 1.0
+
+
+@pytest.mark.parametrize(("n", "correct", "k"), [(5, 2, 1), (5, 2, 3), (5, 0, 2), (5, 5, 2), (4, 3, 2)])
+def test_pass_at_k_is_the_share_of_draws_that_hold_a_right_one(n: int, correct: int, k: int) -> None:
+    draws = list(itertools.combinations([True] * correct + [False] * (n - correct), k))
+    assert pass_at_k(n, correct, k) == pytest.approx(sum(map(any, draws)) / len(draws))
+
+
+def test_pass_at_k_of_more_tries_than_there_are_is_refused() -> None:
+    with pytest.raises(ValueError, match="pass@3"):
+        pass_at_k(2, 1, 3)
+
+
+def test_tries_vote_and_an_orm_chooses() -> None:
+    def same(a: str, b: str) -> bool:
+        return float(a) == float(b)
+
+    assert majority(["2", "1", None, "1.0", "3"], same) == "1"
+    assert majority(["2", "1"], same) == "2"
+    assert majority([None], same) is None
+    assert best_of_n([0.2, None, 0.9, 0.9]) == 2
+    with pytest.raises(ValueError, match="no tries"):
+        best_of_n([])

@@ -17,8 +17,8 @@ from mathse.types import Model, Solution, Verdict
 def matches(solution: Solution) -> bool:
     """Whether the solution's final answer equals the problem's reference answer."""
     problem = solution.problem
-    answer = extract(solution.text, problem.choices)
-    return answer is not None and equal(problem.answer, answer, problem.choices)
+    answer = extract(solution.text, problem, only_stated=True)
+    return answer is not None and equal(problem.answer, answer, problem)
 
 
 @settings

@@ -19,6 +19,7 @@ from mathse.report.files import write_text
 from mathse.report.roles import role_of, round_of
 from mathse.report.summary import Scored, summarise
 from mathse.report.text import closing, line, write_markdown
+from mathse.steps.data import judged_rows
 from mathse.store import Artifact, canonical
 from mathse.types import Model
 
@@ -109,7 +110,8 @@ class Reporter:
         write_text(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
         shown = groups(list(self.artifacts.values()), self.roles, self.scores)
         write_page(self.folder / "examples.html", self.name, describe(self.exp), shown)
-        write_markdown(self.folder, summary, self.scores)
+        judged = {f"M_{k - 1}, round {k}": judged_rows([artifact]) for k, artifact in enumerate(self.rounds, start=1)}
+        write_markdown(self.folder, summary, self.scores, judged)
         self._track(lambda tracker: tracker.finish(summary, shown))
         tracked = self.tracker.where if self.tracker else ""
         self._close(failed=False)  # before the last line, which nothing may follow

@@ -43,7 +43,7 @@ def laid_out(text: str) -> list[tuple[str, int | None]]:
 
 def _answer(solution: Solution) -> str:
     """The answer that a solution ends in."""
-    return extract(solution.text, solution.problem.choices) or "none"
+    return extract(solution.text, solution.problem, only_stated=True) or "none"
 
 
 def _by(name: str) -> str:

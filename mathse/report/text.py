@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathse.report.errors import error_table
 from mathse.report.files import write_text
 from mathse.report.plot import accuracy_plot
 from mathse.report.summary import Scored, by_part
 from mathse.store import Artifact
+from mathse.types import Judged
 
 
 def line(number: int, artifact: Artifact, role: str, *, cached: bool, seconds: float) -> str:
@@ -154,8 +156,10 @@ def _sweeps(override: str) -> bool:
     return ("," in value and value[0] not in "[{'\"") or value.startswith(("range(", "choice(", "glob("))
 
 
-def write_markdown(folder: Path, summary: Mapping[str, Any], scores: Sequence[Scored]) -> None:
-    """report.md with its plot, accuracy.png."""
+def write_markdown(
+    folder: Path, summary: Mapping[str, Any], scores: Sequence[Scored], judged: Mapping[str, Sequence[Judged]]
+) -> None:
+    """report.md with its plot, accuracy.png. `judged`: the verdicts with analyses, by who wrote the solutions and when."""
     accuracy_plot(folder / "accuracy.png", summary)
     first = summary["models"][0]
     parts = [
@@ -175,6 +179,12 @@ def write_markdown(folder: Path, summary: Mapping[str, Any], scores: Sequence[Sc
         ]
     if summary["orm"]:
         parts += ["## ORM", markdown(orm_table(summary["orm"]))]
+    if any(row.verdict.analysis for rows in judged.values() for row in rows):  # answer match gives none
+        parts += [
+            "## Types of error",
+            "Percent of the solutions that the judge rejected, by the words of its analyses.",
+            markdown(error_table(judged)),
+        ]
     for title, part in (("By family of problems", "source"), ("By level of difficulty", "level")):
         tables = [by_part(scored, part) for scored in scores]
         head = [part, "n", *(scored.model.name for scored in scores)]

@@ -136,8 +136,8 @@ def annotate(program: Program, solution: str, reference: str) -> dict[str, str |
     """The verdict on a solution in the paper's three fields. The analysis never says the final answer."""
     said = steps_of(solution)
     mistake = first_mistake(program, said)
-    answer = extract(solution, program.choices)
-    if mistake is None and answer is not None and equal(reference, answer, program.choices):
+    answer = extract(solution, program, only_stated=True)
+    if mistake is None and answer is not None and equal(reference, answer, program):
         return {"status": "CORRECT", "error_step": None, "error_analysis": None}
     if mistake is None:
         mistake = Mistake(max(0, len(said) - 1), "The final answer does not follow from the last step.")

@@ -1,0 +1,68 @@
+"""How long does scoring take, and where does it differ from math-verify called on each response in one process?
+
+`python experiments/speed/grading.py problems=test.jsonl responses=model.jsonl` (MathVision's stored outputs) prints seconds of the
+authors' and the lenient rule, seconds of math-verify's own parse and verify, and the ids of which the two say different things.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from mathse.answers.options import LETTERS
+from mathse.benchmarks.mathvision import MathVision
+from mathse.benchmarks.scoring import Response, decided, read_responses
+from mathse.config import load
+from mathse.types import Problem
+
+
+def math_verify_says(problem: Problem, response: Response) -> bool:
+    """What math-verify makes of a response as it is, against the letter or the value of the right choice."""
+    from math_verify import parse, verify
+
+    references = [problem.answer] + ([problem.choices[LETTERS.index(problem.answer)]] if problem.choices else [])
+    said = parse(response.text)
+    return any(verify(parse(reference if "$" in reference else f"${reference}$"), said) for reference in references)
+
+
+T = TypeVar("T")
+
+
+def timed(work: Callable[[], T]) -> tuple[T, float]:
+    """What the work gave and the seconds that it took."""
+    started = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - started
+
+
+def main() -> None:
+    """Print the comparison as JSON."""
+    given = dict(word.partition("=")[::2] for word in sys.argv[1:])
+    benchmark = load("benchmark=mathvision").benchmark
+    assert isinstance(benchmark, MathVision)
+    problems = benchmark.stored_problems(Path(given["problems"]))
+    responses = read_responses(Path(given["responses"]), benchmark, problems).responses
+    logging.disable()
+    seconds, right = {}, {}
+    for name in ("authors", "lenient"):
+        outcomes, seconds[name] = timed(lambda name=name: decided(benchmark.rules()[name], problems, responses))
+        right[name] = [outcome.status == "correct" for outcome in outcomes]
+    right["math-verify"], seconds["math-verify"] = timed(
+        lambda: [problem.id in responses and math_verify_says(problem, responses[problem.id]) for problem in problems]
+    )
+    differ = {
+        name: [p.id for p, a, b in zip(problems, right[name], right["math-verify"]) if a != b]
+        for name in ("authors", "lenient")
+    }
+    print(
+        json.dumps({"seconds": seconds, "correct": {k: sum(v) for k, v in right.items()}, "differ": differ}, indent=1)
+    )
+
+
+if __name__ == "__main__":
+    main()

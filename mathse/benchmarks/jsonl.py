@@ -1,0 +1,49 @@
+"""Problems of your own, from a JSON or JSONL file (`benchmark=jsonl benchmark.data.path=FILE`).
+
+{"id": "1", "question": "How long is AB?", "images": ["1.png"], "answer": "5 cm", "choices": [], "source": "school", "level": 2}
+Only `question` and `answer` are needed; the picture may be `image` as well, pictures lie beside the file. With choices the
+answer is a choice's letter or its value. The first rule is `lenient`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from mathse.benchmarks.scoring import Response, Scorable, choice_letter, lenient
+from mathse.benchmarks.stored import Row, Stored
+from mathse.settings import settings
+from mathse.types import Problem
+
+
+@settings
+class JsonlProblems(Stored):
+    """Rows of our own format."""
+
+    def problem(self, row: Row) -> Problem:
+        images = row.get("images") or ([row["image"]] if row.get("image") else [])
+        choices = tuple(map(str, row.get("choices") or ()))
+        return Problem(
+            str(row["id"]),
+            row["question"],
+            tuple(images),
+            choice_letter(str(row["answer"]), choices),
+            choices,
+            source=str(row.get("source", "")),
+            level=int(row.get("level", 0)),
+        )
+
+
+@settings
+class JsonlBenchmark(Scorable):
+    """`data.path` names the file."""
+
+    name: str
+    data: JsonlProblems
+
+    def score(self, problem: Problem, text: str) -> bool:
+        """Whether the text answers the problem, by the lenient rule."""
+        return lenient(problem, Response(problem.id, text)).status == "correct"
+
+    def stored_problems(self, path: Path) -> list[Problem]:
+        return dataclasses.replace(self.data, path=str(path)).read()

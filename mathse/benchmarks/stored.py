@@ -1,0 +1,161 @@
+"""Problems of a public benchmark: out of a local file in the authors' format, or out of the hub's cache. Never downloaded here.
+
+A file is JSON (a list of rows, or an object of rows by id) or JSONL; pictures are named relative to its folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mathse.settings import settings
+from mathse.types import Problem
+
+Row = dict[str, Any]
+
+
+@settings
+class Hub:
+    """A dataset in the hub's cache."""
+
+    name: str
+    config: str | None
+    split: str
+
+    def rows(self) -> list[Row]:
+        """Its rows, pictures as bytes. Raises ValueError saying how to get it where the cache has not got it."""
+        os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+        import datasets
+
+        try:
+            rows = datasets.load_dataset(self.name, self.config, split=self.split)
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"{self.name} is not in the hub's cache; fill it where there is a network with python -c "
+                f"\"import datasets; datasets.load_dataset('{self.name}', {self.config!r}, split='{self.split}')\", "
+                "or give a local file with benchmark.data.path=FILE"
+            ) from error
+        for column, feature in rows.features.items():
+            if isinstance(feature, datasets.Image):
+                rows = rows.cast_column(column, datasets.Image(decode=False))
+        return [dict(row) for row in rows]
+
+
+@settings
+class Stored:
+    """`path`: the local file, or null for the dataset `hub` in the hub's cache."""
+
+    path: str | None
+    hub: Hub | None
+
+    def recipe(self) -> dict[str, str]:
+        """The content of the local file is what is computed with, not its place."""
+        if self.path is None or not Path(self.path).is_file():
+            return {}
+        return {"sha256": hashlib.sha256(Path(self.path).read_bytes()).hexdigest()}
+
+    def problem(self, row: Row) -> Problem:
+        """The problem that a row of the authors' is. Raises KeyError or ValueError for another row."""
+        raise NotImplementedError
+
+    def read(self) -> list[Problem]:
+        """The problems of `path`, their pictures where they lie (or not there)."""
+        assert self.path is not None
+        path = Path(self.path)
+        problems = []
+        for place, row in rows_of(path):
+            try:
+                problem = self.problem(row)
+            except (KeyError, ValueError, TypeError, IndexError) as error:
+                raise ValueError(
+                    f"{path}, {place}: no problem of {self.hub.name if self.hub else 'this benchmark'} ({error!r})"
+                ) from error
+            problems.append(_with_pictures(problem, [str(path.parent / image) for image in problem.images]))
+        twice = len(problems) - len({problem.id for problem in problems})
+        if twice or not problems:
+            raise ValueError(f"{path}: {'no problems' if not problems else f'{twice} problems have an id twice'}")
+        return problems
+
+    def write(self, out: Path) -> list[Problem]:
+        """The problems with their pictures in `out/images`, named by content."""
+        (out / "images").mkdir(exist_ok=True)
+        if self.path is None:
+            if self.hub is None:
+                raise ValueError("this benchmark is on no hub; give its file with benchmark.data.path=FILE")
+            return self._from_hub(self.hub, out / "images")
+        problems = []
+        for problem in self.read():
+            missing = [image for image in problem.images if not Path(image).is_file()]
+            if missing:
+                raise ValueError(
+                    f"{missing[0]} is not there (problem {problem.id}); put the pictures beside {self.path}, as it names them"
+                )
+            kept = [_keep(Path(image).read_bytes(), Path(image).suffix, out / "images") for image in problem.images]
+            problems.append(_with_pictures(problem, kept))
+        return problems
+
+    def _from_hub(self, hub: Hub, images: Path) -> list[Problem]:
+        problems = []
+        for row in hub.rows():
+            pictures = [value for value in row.values() if isinstance(value, dict) and value.get("bytes")]
+            kept = [
+                _keep(picture["bytes"], Path(picture.get("path") or "a.png").suffix, images) for picture in pictures
+            ]
+            problems.append(_with_pictures(self.problem(row), kept[:1]))  # some hold the picture twice
+        return problems
+
+
+def _with_pictures(problem: Problem, images: list[str]) -> Problem:
+    return dataclasses.replace(problem, images=tuple(images))
+
+
+def _keep(content: bytes, suffix: str, folder: Path) -> str:
+    """Write a picture once, under the hash of its content."""
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}{suffix}"
+    if not path.exists():
+        partial = path.with_suffix(".partial")
+        partial.write_bytes(content)
+        shutil.move(partial, path)
+    return str(path)
+
+
+def rows_of(path: Path) -> list[tuple[str, Row]]:
+    """The rows of a JSON or JSONL file, each with the words for its place. Raises ValueError naming file and line."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from error
+    if (whole := _as_json(text)) is not None:
+        return whole
+    rows = []
+    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: JSON may hold U+2028
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"{path}, line {number}: not JSON ({error})") from error
+            if not isinstance(row, dict):
+                raise ValueError(f"{path}, line {number}: not a JSON object")
+            rows.append((f"line {number}", row))
+    return rows
+
+
+def _as_json(text: str) -> list[tuple[str, Row]] | None:
+    """The rows of a text that is one JSON value, an object's rows with their key as `id` where they have none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if isinstance(value, Mapping) and all(isinstance(row, Mapping) for row in value.values()):
+        return [(f"row {key}", {"id": key, **row}) for key, row in value.items()]
+    if isinstance(value, list) and all(isinstance(row, Mapping) for row in value):
+        return [(f"row {number}", dict(row)) for number, row in enumerate(value, start=1)]
+    return None

@@ -1,0 +1,39 @@
+"""The paper's five types of error (its Figure 4), read off the analyses that an ORM or a teacher wrote.
+
+The paper does not say who classified; here it is the words of the analysis, the first type whose words are there. An analysis with
+the words of none, or none at all, is `unclassified`, and shown as such.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from mathse.types import Judged
+
+TYPES = {
+    "vision": r"pictur|figure shows|diagram|image|misread|the reading|does not read|look at|label|图中|图形|看错|读错",
+    "question": r"question|what is asked|asked for|misunderst|misinterpret|problem statement|题意|题目|问题",
+    "reasoning": r"not the calculation|conclu|does not follow|logic|reason|assum|infer|missing|not needed|推理|逻辑|推出|假设",
+    "knowledge": r"formula|theorem|definition|propert|concept|\brule\b|identit|公式|定理|定义|性质|概念",
+    "calculation": r"calculat|comput|arithmetic|\bsum\b|product|multipl|divi[ds]|subtract|\badd|equals|round|计算|运算|算错",
+}
+PATTERNS = {kind: re.compile(words, re.IGNORECASE) for kind, words in TYPES.items()}
+UNCLASSIFIED = "unclassified"
+
+
+def error_type(analysis: str) -> str:
+    """One of the five types, or `unclassified`."""
+    return next((kind for kind, pattern in PATTERNS.items() if pattern.search(analysis)), UNCLASSIFIED)
+
+
+def error_table(judged: Mapping[str, Sequence[Judged]]) -> list[list[str]]:
+    """A row for each name: how many of its solutions were judged wrong, and the percentage of each type. Header first."""
+    names = [*TYPES, UNCLASSIFIED]
+    table = [["judged wrong", "n", *names]]
+    for name, rows in judged.items():
+        counts = Counter(error_type(row.verdict.analysis) for row in rows if row.verdict.status == "wrong")
+        n = counts.total()
+        table.append([name, str(n), *(f"{100 * counts[kind] / n:.1f}" if n else "" for kind in names)])
+    return table

@@ -1,0 +1,40 @@
+"""Analyses are counted by the paper's five types of error; what is none of them is shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from mathse.report.errors import error_table, error_type
+from mathse.types import Judged, Problem, Solution, Verdict
+
+
+@pytest.mark.parametrize(
+    ("analysis", "kind"),
+    [
+        ("The reading is wrong. Look at the left bar again.", "vision"),
+        ("误读了图形。", "vision"),
+        ("The student misunderstood what is asked for.", "question"),
+        ("This is not the calculation that is needed.", "reasoning"),
+        ("The final answer does not follow from the last step.", "reasoning"),
+        ("The formula for the area of a circle is not 2πr.", "knowledge"),
+        ("The calculation is wrong: 3 + 4.", "calculation"),
+        ("This step is wrong.", "unclassified"),
+        ("", "unclassified"),
+    ],
+)
+def test_an_analysis_has_one_type_or_none(analysis: str, kind: str) -> None:
+    assert error_type(analysis) == kind
+
+
+def test_the_table_has_a_row_a_model_and_counts_only_what_was_judged_wrong() -> None:
+    solution = Solution(Problem("1", "?", (), "5"), "6", "M_0")
+    verdicts = [
+        Verdict("wrong", 1, "The sum is wrong."),
+        Verdict("wrong", 1, ""),
+        Verdict("correct"),
+        Verdict("unreadable"),
+    ]
+    head, row, empty = error_table({"M_0, round 1": [Judged(solution, verdict) for verdict in verdicts], "M_1": []})
+    assert head == ["judged wrong", "n", "vision", "question", "reasoning", "knowledge", "calculation", "unclassified"]
+    assert row == ["M_0, round 1", "2", "0.0", "0.0", "0.0", "0.0", "50.0", "50.0"]
+    assert empty == ["M_1", "0", *[""] * 6]

@@ -1,0 +1,488 @@
+"""Stored responses are scored as their authors scored them; what is wrong with a file of them is said."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import random
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mathse.answers.values import value
+from mathse.benchmarks.judge import settle
+from mathse.benchmarks.mathvision import extracted, same
+from mathse.benchmarks.mathvista import MathVista, authors, distance, nearest
+from mathse.benchmarks.scoring import Response, decided, lenient, read_responses, strict, tally
+from mathse.config import load
+from mathse.score import main, score
+from mathse.statistics import wilson
+from mathse.types import Chat, Problem
+
+DATA = Path(os.environ.get("MATHSE_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
+
+
+def stored(folder: str) -> Path:
+    """A folder of somebody else's outputs; the test skips where it is not there."""
+    if not (DATA / folder).is_dir():
+        pytest.skip(
+            f"{DATA / folder} is not there: the data do not belong to the project (MATHSE_DATA names their folder)"
+        )
+    return DATA / folder
+
+
+def jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+# ---- the authors' own numbers --------------------------------------------------------------------------------------
+
+
+def test_mathvistas_published_accuracies_come_out_of_the_stored_extractions(tmp_path: Path) -> None:
+    folder = stored("mathvista-outputs")
+    expected = json.loads((folder / "expected.json").read_text())
+    for model, numbers in expected.items():
+        words = [f"problems={folder}/problems.jsonl", f"responses={folder}/outputs/{model}.jsonl", f"out={tmp_path}"]
+        published = json.loads((folder / "scores" / f"scores_{model}.json").read_text())["average"]
+        result = score(["benchmark=mathvista", *words]).result
+        assert result["n"] == 1000
+        assert f"{100 * result['accuracy']:.1f}" == f"{float(published['accuracy']):.1f}"
+        assert result["correct"] == numbers["rule_int"]
+        assert (
+            score(["benchmark=mathvista", "rule=authors-today", *words]).result["correct"] == numbers["rule_int_float"]
+        )
+        for part in ("task", "context", "grade", "source", "language"):
+            assert {name: [cell["correct"], cell["n"]] for name, cell in result["by"][part].items()} == (
+                numbers["breakdown_int"][part]
+            )
+
+
+def test_mathvistas_leaderboard_columns_are_reproduced(tmp_path: Path) -> None:
+    folder = stored("mathvista-outputs")
+    published = json.loads((folder / "published_leaderboard.json").read_text())["minigpt4_llama2"]
+    words = [
+        f"problems={folder}/problems.jsonl",
+        f"responses={folder}/outputs/minigpt4_llama2.jsonl",
+        f"out={tmp_path}",
+    ]
+    cells = score(["benchmark=mathvista", *words]).result["by"]["leaderboard"]
+    assert {name: round(100 * cell["accuracy"], 1) for name, cell in cells.items()} == published
+
+
+def test_our_extraction_from_mathvistas_raw_responses_scores_as_the_stored_one() -> None:
+    """Except for responses that are programs: their stored answer is what the authors' run of them printed."""
+    folder = stored("mathvista-outputs")
+    benchmark = load("benchmark=mathvista").benchmark
+    assert isinstance(benchmark, MathVista)
+    problems = benchmark.stored_problems(folder / "problems.jsonl")
+    for path in sorted((folder / "outputs").glob("*.jsonl")):
+        responses = read_responses(path, benchmark, problems).responses
+        raw = {key: dataclasses.replace(r, stored=None, own=True) for key, r in responses.items()}
+        rule = benchmark.rules()["authors-2023"]
+        theirs, ours = (tally(benchmark, problems, decided(rule, problems, some)) for some in (responses, raw))
+        if not path.stem.endswith("_code"):
+            assert abs(theirs["accuracy"] - ours["accuracy"]) <= 0.015, path.stem
+
+
+def test_mathvisions_published_counts_come_out_of_the_raw_responses(tmp_path: Path) -> None:
+    folder = stored("mathvision-outputs")
+    for model, numbers in json.loads((folder / "expected.json").read_text()).items():
+        words = [f"problems={folder}/test.jsonl", f"responses={folder}/outputs/{model}.jsonl", f"out={tmp_path}"]
+        started = time.monotonic()
+        result = score(["benchmark=mathvision", *words]).result
+        assert result["identity"]["extraction"] == "own"
+        assert time.monotonic() - started < 30
+        assert (result["n"], result["correct"]) == (3040, numbers["stored_correct"])
+
+
+def test_dynamaths_tables_give_their_average_worst_case_and_always_wrong(tmp_path: Path) -> None:
+    folder = stored("dynamath-tables")
+    for model, numbers in json.loads((folder / "expected.json").read_text()).items():
+        result = score(["benchmark=dynamath", f"responses={folder}/{model}.csv", f"out={tmp_path}"]).result
+        for key, number in numbers.items():
+            assert result[key] == pytest.approx(number, abs=5e-5), (model, key)
+
+
+# ---- the rules -----------------------------------------------------------------------------------------------------
+
+
+def vista(**facts: Any) -> Problem:
+    choices = facts.pop("choices", ())
+    return Problem("1", "?", (), "A" if choices else facts["answer"], choices, facts={"precision": None, **facts})
+
+
+SHADES = ("light blue", "blue", "red")
+
+
+@pytest.mark.parametrize(
+    ("extraction", "choice"),
+    [
+        ("(b) light blue", "blue"),
+        ("C", "red"),
+        ("c", "red"),
+        ("blues", "blue"),
+        ("", "red"),
+        ("Z", "red"),
+        ("(Z) blue", "red"),
+    ],
+)
+def test_mathvista_takes_a_letters_choice_or_the_nearest(extraction: str, choice: str) -> None:
+    assert nearest(extraction, SHADES) == choice
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "extraction", "in_2023", "today"),
+    [
+        ("integer", "10", "10", "correct", "correct"),
+        ("integer", "10", "10.0", "wrong", "correct"),
+        ("integer", "10", "10 cm", "wrong", "wrong"),
+        ("integer", "10", "inf", "wrong", "wrong"),
+        ("integer", "10", "9" * 10_000, "wrong", "wrong"),
+        ("float", "1.2", "1.249", "correct", "correct"),
+        ("list", "[1, 2]", "[1, 2]", "correct", "correct"),
+        ("list", "[1, 2]", "[1,2]", "wrong", "wrong"),
+    ],
+)
+def test_mathvistas_numbers_by_the_rule_of_2023_and_of_today(
+    kind: str, answer: str, extraction: str, in_2023: str, today: str
+) -> None:
+    problem = vista(answer=answer, answer_type=kind, precision=1)
+    response = Response("1", "", extraction, own=False)
+    assert authors(problem, response, integer=2023).status == in_2023
+    assert authors(problem, response, integer="today").status == today
+
+
+def test_the_edit_distance_is_levenshteins() -> None:
+    def slow(a: str, b: str) -> int:
+        row = list(range(len(b) + 1))
+        for i, x in enumerate(a, start=1):
+            above, row = row, [i]
+            for j, y in enumerate(b, start=1):
+                row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (x != y)))
+        return row[-1]
+
+    dice = random.Random(0)
+    for _ in range(300):
+        a, b = ("".join(dice.choice("abc ") for _ in range(dice.randrange(12))) for _ in range(2))
+        assert distance(a, b) == slow(a, b), (a, b)
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        ("So the answer is (C).", "c"),
+        ("B\nbecause", "b"),
+        ("The answer is 12. It follows", "12"),
+        ("the sum is 7.", "7"),
+        (r"First \boxed{3}, so \boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+        (r"\boxed{x = 5 \text{ units}}", "5"),
+        (r"\boxed{90^\circ}", "90"),
+        ("nothing", "nothing"),
+        ("", ""),
+    ],
+)
+def test_mathvisions_rule_takes_its_answer(response: str, answer: str) -> None:
+    assert extracted(response) == answer
+
+
+@pytest.mark.parametrize(
+    ("reference", "answer", "equal"),
+    [
+        ("C", "c", True),
+        ("8.0", "8", True),
+        (r"$\frac{10}{91}$", r"\frac{1}{9}", True),
+        ("3: 2", r"\frac{3}{2}", True),
+        ("(3,-4)", "(3.001,-4)", True),
+        (r"$\frac{3^{1008}-1}{3^{1009}}$", r"\frac{1}{3}", True),
+        ("(3,-4)", "(3,4)", False),
+        ("5", "5cm", False),
+        ("5", "", False),
+        ("9", "9**9**9", False),
+        ("0", "__import__('os').system('true')", False),
+    ],
+)
+def test_mathvision_compares_strings_lists_and_numbers_to_two_decimals(
+    reference: str, answer: str, equal: bool
+) -> None:
+    assert same(reference, answer) is equal
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("60", 60),
+        ("1,234.5", 1234.5),
+        (r"\frac12", 0.5),
+        (r"\frac{\sqrt3}{2}", 0.8660254),
+        (r"2\sqrt{3}\cdot\pi", 10.8827962),
+        (r"\sqrt[3]{-8}", None),
+        (r"\sqrt[3]{8}", 2),
+        (r"-2^2", -4),
+        (r"\sin(\frac{\pi}{6})", 0.5),
+        (r"|{-3}| + 4!", 27),
+        (r"25\%", 0.25),
+        ("5)", 5),
+        ("2x", None),
+        ("1/0", None),
+        ("9^9^9", None),
+        ("9^{9^{9^9}}", None),
+        ("(" * 100 + "1" + ")" * 100, None),
+        ("1" * 300, None),
+        ("-" * 199 + "1", -1),
+        ("", None),
+        ("(1).__class__", None),
+    ],
+)
+def test_a_latex_number_has_its_value_and_nothing_else_has_one(text: str, number: float | None) -> None:
+    found = value(text)
+    assert found is None if number is None else found == pytest.approx(number)
+
+
+@pytest.mark.parametrize(
+    ("reference", "text", "by_strict", "by_lenient"),
+    [
+        ("12", "The answer to this problem is 12", "correct", "correct"),
+        ("12", "So we get 12", "wrong", "correct"),
+        (r"2\sqrt{3}", r"\boxed{\sqrt{12}}", "wrong", "correct"),
+        ("6.28", r"\boxed{2\pi}", "wrong", "correct"),
+        ("6.28", r"\boxed{2}", "wrong", "wrong"),
+        ("12", "no idea", "wrong", "wrong"),
+        ("a square", r"\boxed{square}", "wrong", "undecided"),
+    ],
+)
+def test_the_strict_and_the_lenient_rule(reference: str, text: str, by_strict: str, by_lenient: str) -> None:
+    problem = Problem("1", "?", (), reference)
+    assert strict(problem, Response("1", text)).status == by_strict
+    assert lenient(problem, Response("1", text)).status == by_lenient
+
+
+class Yes:
+    """A judge that says yes to what holds a word, nonsense to another, no to the rest; it keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, chats: Sequence[Chat], *, schema: dict[str, Any] | None = None, index: int = 0) -> list[str]:
+        self.asked += [chat[0].text for chat in chats]
+        return [
+            "Surely." if "circle" in chat[0].text else json.dumps({"same": "Answer: square" in chat[0].text})
+            for chat in chats
+        ]
+
+
+def test_a_judge_is_asked_only_what_the_rule_cannot_decide_and_its_nonsense_decides_nothing() -> None:
+    problems = [Problem(str(n), "What is it?", (), "a square" if n else "5") for n in range(5)]
+    texts = ["Answer: 6", "Answer: a square", "Answer: square", "Answer: circle", "Answer: rhombus"]
+    responses = {str(n): Response(str(n), text) for n, text in enumerate(texts)}
+    teacher = Yes()
+    outcomes = settle(problems, responses, decided(lenient, problems, responses), teacher)
+    assert [(outcome.status, outcome.by) for outcome in outcomes] == [
+        ("wrong", "rule"),
+        ("correct", "rule"),
+        ("correct", "judge"),
+        ("undecided", "rule"),
+        ("wrong", "judge"),
+    ]
+    assert len(teacher.asked) == 3
+    counts = tally(load("benchmark=jsonl").benchmark, problems, outcomes)  # type: ignore[arg-type]
+    assert (counts["decided"], counts["undecided"]) == ({"rule": 2, "judge": 2}, 1)
+
+
+# ---- files ---------------------------------------------------------------------------------------------------------
+
+PROBLEMS = [{"id": str(n), "question": f"What is {n}?", "answer": str(n), "source": "ab"[n % 2]} for n in range(1, 6)]
+
+
+def run(tmp_path: Path, rows: Sequence[Mapping[str, Any]], *words: str) -> dict[str, Any]:
+    problems = jsonl(tmp_path / "problems.jsonl", PROBLEMS)
+    responses = jsonl(tmp_path / "responses.jsonl", rows)
+    return score(
+        ["benchmark=jsonl", f"problems={problems}", f"responses={responses}", f"out={tmp_path / 'out'}", *words]
+    ).result
+
+
+def test_a_score_says_all_that_it_depends_on(tmp_path: Path) -> None:
+    result = run(tmp_path, [{"id": str(n), "response": f"Answer: {min(n, 4)}"} for n in range(1, 6)])
+    assert list(result)[:6] == ["benchmark", "rule", "n", "correct", "accuracy", "ci95"]
+    assert (result["n"], result["correct"], result["accuracy"]) == (5, 4, 0.8)
+    assert result["by"]["source"]["b"] == {"n": 3, "correct": 2, "accuracy": 2 / 3}
+    assert set(result["identity"]) == {"rule", "parser", "extraction", "judge", "prompt", "decoding"}
+    outcomes = [json.loads(line) for line in (tmp_path / "out" / "outcomes.jsonl").read_text().splitlines()]
+    assert outcomes[4] == {"id": "5", "outcomes": {"lenient": {"status": "wrong", "answer": "4", "by": "rule"}}}
+    assert json.loads((tmp_path / "out" / "score.json").read_text()) == result
+
+
+def test_all_rules_stand_side_by_side_with_what_they_disagree_on(tmp_path: Path) -> None:
+    rows = [{"id": str(n), "response": f"Answer: {n}" if n % 2 else f"I guess {n}"} for n in range(1, 6)]
+    result = run(tmp_path, rows, "rule=all")
+    assert {name: found["correct"] for name, found in result["rules"].items()} == {"lenient": 5, "strict": 3}
+    assert result["disagreements"] == ["2", "4"]
+
+
+BAD = [
+    *({"id": "1", "response": text} for text in ("Answer: 1", "Answer: 9")),
+    {"id": "2", "response": "  "},
+    {"id": "99", "response": "Answer: 99"},
+    {"response": "whose?"},
+]
+
+
+def test_what_is_wrong_with_a_file_is_counted_and_named_and_missing_is_wrong(tmp_path: Path) -> None:
+    result = run(tmp_path, BAD)
+    assert {kind: (found["count"], found["first"]) for kind, found in result["inputs"].items()} == {
+        "unreadable": (1, ["line 5"]),
+        "foreign": (1, ["99"]),
+        "duplicate": (1, ["1"]),
+        "empty": (1, ["2"]),
+        "missing": (3, ["3", "4", "5"]),
+    }
+    assert (result["n"], result["correct"], result["missing"]) == (5, 1, 3)
+    with pytest.raises(ValueError, match="strict=true"):
+        run(tmp_path, BAD, "strict=true")
+
+
+def test_lines_in_another_encoding_are_named_and_the_others_count(tmp_path: Path) -> None:
+    problems = jsonl(tmp_path / "problems.jsonl", PROBLEMS)
+    responses = tmp_path / "responses.jsonl"
+    responses.write_bytes(
+        '{"id": "1", "response": "答案：1"}\n'.encode() + '{"id": "2", "response": "答案：2"}\n'.encode("gbk")
+    )
+    words = [f"problems={problems}", f"responses={responses}", f"out={tmp_path}"]
+    result = score(["benchmark=jsonl", *words]).result
+    assert result["correct"] == 1
+    assert result["inputs"]["unreadable"] == {"count": 1, "first": ["line 2"]}
+
+
+@pytest.mark.parametrize("layout", ["jsonl", "list", "object"])
+def test_responses_may_be_json_lines_a_list_or_an_object_by_id(layout: str, tmp_path: Path) -> None:
+    rows = [{"id": row["id"], "response": f"So\u2028Answer: {row['answer']}"} for row in PROBLEMS]
+    problems, responses = jsonl(tmp_path / "problems.jsonl", PROBLEMS), tmp_path / "responses"
+    responses.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+    if layout == "list":
+        responses.write_text(json.dumps(rows))
+    if layout == "object":
+        responses.write_text(json.dumps({row["id"]: {"response": row["response"]} for row in rows}))
+    words = [f"problems={problems}", f"responses={responses}", f"out={tmp_path}"]
+    assert score(["benchmark=jsonl", *words]).result["correct"] == 5
+
+
+VERSE = {
+    "problem_index": "1",
+    "problem_version": "Text Lite",
+    "question": "How long?\n\nChoices:\nA:5 cm\nB:7 cm",
+    "image": "1.png",
+    "answer": "B",
+    "question_type": "multi-choice",
+    "metadata": {"subject": "Plane Geometry", "subfield": "Length", "source": "GeoQA+"},
+}
+
+
+def test_mathverse_is_scored_by_quick_match_or_by_the_stored_judgements(tmp_path: Path) -> None:
+    versions = [{**VERSE, "sample_index": str(n)} for n in range(5)]
+    problems = jsonl(tmp_path / "problems.jsonl", versions)
+    answers = ["B", "(B) 7 cm", "It is 7 cm.", "A", "no idea"]
+    rows = [{**row, "model_answer": answer} for row, answer in zip(versions, answers, strict=True)]
+    words = [f"problems={problems}", f"responses={jsonl(tmp_path / 'r', rows)}", f"out={tmp_path}"]
+    result = score(["benchmark=mathverse", *words]).result
+    assert (result["correct"], result["by"]["version"]["Text Lite"]["n"]) == (3, 5)
+    assert result["ci95"] == list(wilson(1, 1))  # five versions of one problem are one problem
+    judged = [{**row, "extraction": "7", "judgement": n} for n, row in zip([1, 1, 1, 0, None], rows, strict=True)]
+    words[1] = f"responses={jsonl(tmp_path / 'r', judged)}"
+    result = score(["benchmark=mathverse", "rule=authors-judge", *words]).result
+    assert (result["correct"], result["undecided"]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    "hostile", ["(" * 200_000, r"\boxed{" * 50_000, "9**9**9", r"\frac{" * 40_000, "is " * 100_000]
+)
+def test_a_hostile_response_costs_seconds_and_not_the_run(hostile: str, tmp_path: Path) -> None:
+    started = time.monotonic()
+    assert run(tmp_path, [{"id": "1", "response": hostile}, {"id": "2", "response": "2"}], "rule=all")["n"] == 5
+    vision = Problem("1", "?", (), "B", ("1", "2"))
+    assert not load("benchmark=mathvision").benchmark.score(vision, hostile)
+    load("benchmark=mathvista").benchmark.score(vista(answer="1", answer_type="text", choices=("1", "2")), hostile)
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["responses=r", "out=o"], "benchmark= is missing"),
+        (["benchmark=jsonl", "out=o"], "responses= is missing"),
+        (["benchmark=jsonl", "responses=r"], "out= is missing"),
+        (["benchmark=jsonl", "responses=r", "out=o"], "problems= is missing"),
+        (["benchmark=none", "responses=r", "out=o"], "mathvista"),
+        (["benchmark=jsonl", "responses=r", "out=o", "colour=red"], "'colour'"),
+        (["benchmark=jsonl", "problems=absent", "responses=r", "out=o"], "absent: cannot be read"),
+        (["benchmark=dynamath", "responses=absent", "out=o"], "absent: cannot be read"),
+        (["benchmark=jsonl", "responses=r", "out=o", "strict=maybe"], "strict should be true or false"),
+    ],
+)
+def test_a_wrong_command_is_one_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("sys.argv", ["score", *words])
+    assert main() == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert said in error
+
+
+def test_an_unknown_rule_names_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="lenient, strict, and all"):
+        run(tmp_path, [{"id": "1", "response": "1"}], "rule=fair")
+
+
+# ---- problems ------------------------------------------------------------------------------------------------------
+
+
+def test_problems_of_a_local_file_come_with_their_pictures(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(b"a picture")
+    file = jsonl(tmp_path / "p.jsonl", [{**PROBLEMS[0], "image": "1.png", "choices": ["1", "2"], "answer": "1"}])
+    out = tmp_path / "out"
+    out.mkdir()
+    (problem,) = load("benchmark=jsonl", f"benchmark.data.path={file}").benchmark.data.write(out)
+    assert (problem.answer, problem.choices) == ("A", ("1", "2"))
+    assert Path(problem.images[0]).read_bytes() == b"a picture"
+    assert Path(problem.images[0]).parent == out / "images"
+    (tmp_path / "1.png").unlink()
+    with pytest.raises(ValueError, match=r"1\.png is not there \(problem 1\)"):
+        load("benchmark=jsonl", f"benchmark.data.path={file}").benchmark.data.write(out)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mathvision", r"MathLLMs/MathVision is not in the hub's cache.*benchmark\.data\.path=FILE"),
+        ("mathvl_test", "no hub"),
+    ],
+)
+def test_data_that_are_not_there_are_one_line_that_says_how_to_get_them(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ValueError, match=said) as error:
+        load(f"benchmark={name}").benchmark.data.write(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("{", "line 2: not JSON"),
+        ('{"id": "2"}', "line 2: no problem of"),
+        (json.dumps(PROBLEMS[0]), "1 problems have an id twice"),
+    ],
+)
+def test_a_broken_file_of_problems_is_named_with_its_line(row: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "p.jsonl"
+    file.write_text(json.dumps(PROBLEMS[0]) + "\n" + row + "\n")
+    with pytest.raises(ValueError, match=said):
+        load("benchmark=jsonl").benchmark.stored_problems(file)
