@@ -176,25 +176,17 @@ class Member(Generic[L]):
 
     def tokenizer(self, folder: Path) -> Any:
         """The checkpoint's tokenizer. Raises ValueError where it cannot be read or is not the one of these weights."""
-        from transformers import AutoTokenizer
+        from mathse.backbones.tokenizer import read_tokenizer
 
-        if not (folder / "tokenizer.json").is_file():
-            raise ValueError(
-                f"{folder / 'tokenizer.json'}: missing; fetch the checkpoint again, or, where it is published with remote code "
-                f"and tokenizer.model alone (InternVL2.5), which mathse does not run, put a converted one there"
-            )
         wrong = f"{folder}: the tokenizer is not the one of these weights"
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        except Exception as error:  # transformers raises many kinds for files that are missing, broken or remote code
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(
-                f"{folder}: the tokenizer cannot be read ({reason}); fetch the checkpoint again"
-            ) from error
+        tokenizer = read_tokenizer(folder)
         known = tokenizer.get_vocab()
         missing = [mark for mark in self.marks if mark not in known]
         if missing:
             raise ValueError(f"{wrong}: it does not know {', '.join(missing)}, which {self.family}'s template needs")
+        torn = [mark for mark in self.marks if tokenizer.encode(mark, add_special_tokens=False) != [known[mark]]]
+        if torn:
+            raise ValueError(f"{wrong}: it takes {', '.join(torn)} apart, each of which should be one token")
         config = read_config(folder)
         rows = (config.get("text_config") or config.get("llm_config") or config).get("vocab_size")
         if rows and len(tokenizer) > rows:
