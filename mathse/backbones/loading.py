@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import re
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -13,11 +14,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import mathse.backbones
 from mathse.backbones.qlora import Lora, attach, check_quantized, four_bit, unfold
 from mathse.backbones.weights import check_shards, checkpoint_files, folder_of, read_config
+from mathse.memory import returned_at_once
 
 if TYPE_CHECKING:
     from mathse.backbones import Loaded
 
 L = TypeVar("L", bound="Loaded")
+
+LARGE = 100 * 2**20  # bytes of weights, from which the holes that converting them leaves in the heap are worth avoiding
 
 
 @dataclass(frozen=True)
@@ -226,15 +230,17 @@ def load(
     _quiet()
     # bf16 trains 1.5 times faster on a CPU; decoding there is in float32, so that a batch's size never decides a token.
     dtype = torch.bfloat16 if device != "cpu" or lora else torch.float32
-    model, info = kind.from_pretrained(
-        folder,
-        dtype=dtype,
-        quantization_config=four_bit(list(layout.kept), dtype) if quantize else None,
-        attn_implementation="sdpa" if device != "cpu" else register(),  # short rows on a CPU: the faster one
-        trust_remote_code=False,
-        output_loading_info=True,
-        **changed,
-    )
+    large = sum(path.stat().st_size for path in folder.glob("*.safetensors")) > LARGE
+    with returned_at_once() if large else nullcontext():
+        model, info = kind.from_pretrained(
+            folder,
+            dtype=dtype,
+            quantization_config=four_bit(list(layout.kept), dtype) if quantize else None,
+            attn_implementation="sdpa" if device != "cpu" else register(),  # short rows on a CPU: the faster one
+            trust_remote_code=False,
+            output_loading_info=True,
+            **changed,
+        )
     lost = [
         f"{len(info[name])} {name.replace('_', ' ')} ({', '.join(sorted(map(str, info[name]))[:3])})"
         for name in ("missing_keys", "unexpected_keys", "mismatched_keys")
