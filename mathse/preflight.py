@@ -81,13 +81,15 @@ def fine_tuning(shape: Shape, job: Job, runtime: Runtime) -> Bytes:
         kept += 24 * shape.hidden + 4 * shape.intermediate
     if runtime.device == "cpu":
         kept += 6 * shape.heads * length  # attention scores
-    logits = 16 * shape.vocabulary * (length - shape.picture)  # the trained tokens': themselves, softmax, gradients
-    pictures = 2 * shape.tower
+    passing = [16 * shape.vocabulary * (length - shape.picture), 2 * shape.tower]  # trained tokens' logits; pictures
+    if runtime.recompute:  # what a layer keeps is there one layer at a time, beside the inputs of all
+        passing.append(length * kept)
+        kept = 2 * shape.hidden
     return {
         "weights": weights(shape, runtime, training=True),
         "adapter": adapter,
         "gradients and optimizer": 3 * adapter,
-        "activations": rows * (shape.layers * length * kept + max(logits, pictures)) + 2 * shape.widest,
+        "activations": rows * (shape.layers * length * kept + max(passing)) + 2 * shape.widest,
         "picture features": FEATURES,
     }
 
@@ -186,27 +188,31 @@ def smaller(exp: Experiment, found: Sequence[Need], one: Need, phase: str, room:
 
 
 def milder(job: Job, shape: Shape, runtime: Runtime, phase: str) -> Iterator[tuple[str, Job, Runtime]]:
-    """Changes in the order of what they cost: a process for each step, fewer rows at once, rows that are shorter."""
-    isolate = ""
+    """Changes in the order of what they cost: a process for each step, activations computed twice, fewer rows at once, rows
+    that are shorter. The first two leave the recipe as it is."""
+    before = ""
     if not runtime.isolate:
-        isolate, runtime = "runtime.isolate=true ", dataclasses.replace(runtime, isolate=True)
-        yield isolate.rstrip(), job, runtime
+        before, runtime = "runtime.isolate=true ", dataclasses.replace(runtime, isolate=True)
+        yield before.rstrip(), job, runtime
     if phase == "generation":
         rows = runtime.batch_size
         while rows := rows // 2:
-            yield f"{isolate}runtime.batch_size={rows}", job, dataclasses.replace(runtime, batch_size=rows)
+            yield f"{before}runtime.batch_size={rows}", job, dataclasses.replace(runtime, batch_size=rows)
         return
+    if not runtime.recompute:
+        before, runtime = f"{before}runtime.recompute=true ", dataclasses.replace(runtime, recompute=True)
+        yield before.rstrip(), job, runtime
     size = job.fit.batch_size
     for micro in range(job.fit.micro_batch_size - 1, 0, -1):
         if size % micro == 0:
             fewer = dataclasses.replace(job, fit=dataclasses.replace(job.fit, micro_batch_size=micro))
-            yield f"{isolate}{job.fit_field}.micro_batch_size={micro}", fewer, runtime
+            yield f"{before}{job.fit_field}.micro_batch_size={micro}", fewer, runtime
     one = dataclasses.replace(job.fit, micro_batch_size=1)
     member: Any = job.member
     for length in range(member.max_length - 256, shape.picture + QUESTION - 1, -256):
         shorter = dataclasses.replace(job, fit=one, member=dataclasses.replace(member, max_length=length))
         words = f"{job.fit_field}.micro_batch_size=1 {job.field}.max_length={length}"
-        yield f"{isolate}{words}", shorter, runtime
+        yield f"{before}{words}", shorter, runtime
 
 
 def gib(size: float) -> str:

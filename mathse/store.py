@@ -41,7 +41,9 @@ class Runtime:
 
     `device`: cpu or cuda; `threads`: of torch, 0 = all cores; `batch_size`: chats decoded together; `isolate`: every
     step in a process of its own (frees GPU memory, keeps DDP away from the algorithm); `unfold`: generate with plain float
-    layers that hold what the 4-bit ones compute (fast, but needs their memory); `save_every`: seconds between checkpoints.
+    layers that hold what the 4-bit ones compute (fast, but needs their memory); `recompute`: fine-tuning keeps only each
+    layer's input and computes the rest again on the way back (gradient checkpointing: a third more work, much less memory);
+    `save_every`: seconds between checkpoints.
     """
 
     device: str
@@ -49,6 +51,7 @@ class Runtime:
     batch_size: int
     isolate: bool
     unfold: bool
+    recompute: bool
     save_every: float
 
 

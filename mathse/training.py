@@ -8,6 +8,7 @@ checkpoints are safetensors of adapter and optimizer, so that the resumed weight
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import math
@@ -22,6 +23,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, Dataset
 
 from mathse.backbones import Loaded, Row
@@ -222,6 +224,8 @@ def fit(
     steps = len(data.batches)
     module = kind(loaded, settings, seed, steps, first)
     loaded.module.train()
+    if runtime.recompute:
+        recompute(loaded.module)
     _quiet()
     micro = settings.batch_size // settings.micro_batch_size
     with progress(label, steps, "steps", first) as shown:
@@ -260,6 +264,26 @@ def _quiet() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+
+
+def recompute(module: torch.nn.Module) -> None:
+    """Let each layer with something to train keep its input alone and compute the rest again on the way back, dropout's draws
+    included. Raises ValueError where no layer can."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    layers = [
+        layer
+        for layer in module.modules()
+        if isinstance(layer, GradientCheckpointingLayer) and any(p.requires_grad for p in layer.parameters())
+    ]
+    if not layers:
+        raise ValueError(
+            "runtime.recompute=true: no layer of this backbone is a GradientCheckpointingLayer; take false"
+        )
+    for layer in layers:
+        layer.gradient_checkpointing = True
+        # The other kind needs an input with a gradient, which the first layer of a frozen base does not have.
+        layer._gradient_checkpointing_func = functools.partial(checkpoint, use_reentrant=False)
 
 
 def table(loaded: Loaded, row: Row) -> str:

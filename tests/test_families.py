@@ -23,7 +23,7 @@ from mathse.backbones.cogvlm2 import CogVLM2
 from mathse.backbones.internvl25 import InternVL25
 from mathse.backbones.loading import Member
 from mathse.backbones.pictures import open_picture
-from mathse.backbones.qlora import Lora
+from mathse.backbones.qlora import Lora, attach
 from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.config import CONF, load
 from mathse.figures import stream
@@ -34,6 +34,7 @@ from mathse.steps.data import fitting
 from mathse.steps.data import load as load_problems
 from mathse.steps.generate import ask
 from mathse.store import Runtime, Store
+from mathse.training import recompute
 from mathse.types import Chat, Problem, Turn, read_jsonl
 
 GREEDY = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=12)
@@ -107,6 +108,37 @@ def test_a_begun_reply_follows_what_is_asked_without_an_end_mark(family: Loaded,
     for chat in asked(problems):
         ids = family.encode((*chat, Turn("assistant", REPLY)), reply=True).ids.tolist()
         assert ids == [*family.encode(chat, reply=True).ids.tolist(), *begun]
+
+
+@pytest.mark.parametrize("member", [CogVLM2, InternVL25, Qwen2VL], ids=lambda member: member.family)
+def test_recomputing_what_layers_keep_changes_no_gradient(
+    member: type[Member[Any]], recipe: ModuleType, problems: list[Problem], tmp_path: Path
+) -> None:
+    """Bit by bit, dropout included; and less is kept."""
+    made = recipe.FAMILIES[member.family]
+    model, loaded = made.make(recipe.make_tokenizer(tuple(islice(stream(1, "train"), 13)), made, tmp_path))
+    loaded.module = attach(model, None, Lora(rank=4, alpha=8, dropout=0.1), targets=member.layout.targets).train()
+    rows = [loaded.encode((*chat, Turn("assistant", REPLY))) for chat in asked(problems)[-4:]]
+    found = []
+    for change in (lambda module: None, recompute):
+        change(loaded.module)
+        kept: dict[int, int] = {}
+        torch.manual_seed(1)
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, kept=kept: remember(t, kept), lambda t: t):
+            loss = loaded.loss(loaded.batch(rows, side="right"))
+        loss.backward()
+        trained = [p for p in loaded.module.parameters() if p.requires_grad]
+        found.append((loss.item(), [p.grad.clone() for p in trained], sum(kept.values())))
+        loaded.module.zero_grad()
+    (loss, gradients, all_kept), (again, others, inputs) = found
+    assert loss == again
+    assert all(map(torch.equal, gradients, others))
+    assert inputs < all_kept / 3
+
+
+def remember(tensor: torch.Tensor, kept: dict[int, int]) -> torch.Tensor:
+    kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+    return tensor
 
 
 # ---- adapters are peft's own ----

@@ -78,7 +78,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda f: (sharded(f) / "model.safetensors.index.json").write_text("[]"),
         ["model.safetensors.index.json", "broken"],
     ),
-    "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), ["tokenizer.json", "missing", "remote code"]),
+    "no tokenizer": (
+        lambda f: (f / "tokenizer.json").unlink(),
+        ["tokenizer.json", "missing", "fetch the checkpoint again"],
+    ),
     "a broken tokenizer": (lambda f: (f / "tokenizer.json").write_text("{"), ["tokenizer cannot be read"]),
     "a tokenizer without the template's tokens": (
         lambda f: (f / "tokenizer.json").write_text(

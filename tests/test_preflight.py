@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from mathse import preflight
+from mathse.backbones import Batch, Loaded
 from mathse.backbones.cogvlm2 import CogVLM2
 from mathse.backbones.internvl25 import InternVL25
 from mathse.backbones.loading import Member
@@ -20,6 +21,7 @@ from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.config import CONF, Experiment, load
 from mathse.preflight import GIB, Job, Need, jobs, measure, needs, refuse
 from mathse.steps.generate import ask
+from mathse.training import recompute
 from mathse.types import Problem, Turn
 
 SEVEN = {  # Qwen/Qwen2-VL-7B-Instruct
@@ -40,7 +42,8 @@ SEVEN = {  # Qwen/Qwen2-VL-7B-Instruct
 def seven(tmp_path: Path) -> Experiment:
     """A run at paper scale of which nothing is there but config.json."""
     (tmp_path / "config.json").write_text(json.dumps(SEVEN))
-    return load("scale=paper", "runtime=gpu", "fit.micro_batch_size=4", f"backbone.checkpoint={tmp_path}")
+    fit = "fit.micro_batch_size=4"
+    return load("scale=paper", "runtime=gpu", "runtime.recompute=false", fit, f"backbone.checkpoint={tmp_path}")
 
 
 def test_the_tiny_table_shows_parts_memory_mask_loss_and_round_trip(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,9 +75,10 @@ def test_what_cannot_fit_is_refused_before_any_weights_are_there_with_what_would
     for room, words in (
         (
             80,
-            ["fine-tuning of the student needs", "activations", "80 are free on cuda", "fit.micro_batch_size=1 fits"],
+            ["fine-tuning of the student needs", "activations", "80 are free on cuda; runtime.recompute=true fits"],
         ),
-        (40, ["fit.micro_batch_size=1 backbone.max_length=", "fits"]),
+        (20, ["; runtime.recompute=true fit.micro_batch_size=1 fits"]),
+        (16, ["; runtime.recompute=true fit.micro_batch_size=1 backbone.max_length=", "fits"]),
         (8, ["a smaller member (backbone.checkpoint=…"]),
     ):
         with pytest.raises(ValueError, match="needs about") as error:
@@ -133,16 +137,8 @@ def test_check_reads_the_files_of_every_model_that_is_asked(folder: Path) -> Non
     preflight.check(load(*judge, "judge=answer", "feedback=answer"))
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.1])
-def test_the_estimate_of_what_layers_keep_is_near_what_they_keep(
-    backbone: Qwen2VL, problems: list[Problem], dropout: float
-) -> None:
-    lora = Lora(rank=8, alpha=8, dropout=dropout)
-    loaded = backbone.load(lora=lora)
-    loaded.module.train()
-    reply = Turn("assistant", "Step 1: The width is 7. " * 20)
-    rows = [loaded.encode((*ask(problem), reply)) for problem in problems[:4]]
-    batch = loaded.batch(rows, side="right")
+def kept_bytes(loaded: Loaded, batch: Batch) -> int:
+    """What autograd keeps of the way there, weights apart."""
     frozen = {parameter.untyped_storage().data_ptr() for parameter in loaded.module.parameters()}
     kept: dict[int, torch.Tensor] = {}
 
@@ -153,10 +149,26 @@ def test_the_estimate_of_what_layers_keep_is_near_what_they_keep(
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t), torch.autocast("cpu", torch.bfloat16):
         loss = loaded.loss(batch)
-    measured = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
     assert bool(loss > 0)
-    exp = load("fit.micro_batch_size=4", f"backbone.max_length={batch.mask.shape[1]}", f"lora.dropout={dropout}")
-    estimated = needs(exp)[0].phases["fine-tuning"]["activations"]
+    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+
+
+@pytest.mark.parametrize(("dropout", "again"), [(0.0, False), (0.1, False), (0.0, True), (0.1, True)])
+def test_the_estimate_of_what_layers_keep_is_near_what_they_keep(
+    backbone: Qwen2VL, problems: list[Problem], dropout: float, again: bool
+) -> None:
+    loaded = backbone.load(lora=Lora(rank=8, alpha=8, dropout=dropout))
+    loaded.module.train()
+    reply = Turn("assistant", "Step 1: The width is 7. " * 20)
+    rows = [loaded.encode((*ask(problem), reply)) for problem in problems[:4]]
+    batch = loaded.batch(rows, side="right")
+    measured: float = kept_bytes(loaded, batch)
+    if again:  # the inputs of all layers, and on the way back what one of them keeps
+        recompute(loaded.module)
+        inputs = kept_bytes(loaded, batch)
+        measured = inputs + (measured - inputs) / loaded.layers
+    row = [f"backbone.max_length={batch.mask.shape[1]}", f"lora.dropout={dropout}", f"runtime.recompute={again}"]
+    estimated = needs(load("fit.micro_batch_size=4", *row))[0].phases["fine-tuning"]["activations"]
     assert 0.9 * measured < estimated < 2 * measured
 
 

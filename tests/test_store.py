@@ -11,7 +11,7 @@ import pytest
 from mathse.settings import settings
 from mathse.store import Artifact, Runtime, Store, canonical, means, name_of, recipe_of
 
-RUNTIME = Runtime(device="cpu", threads=1, batch_size=4, isolate=False, unfold=True, save_every=1.0)
+RUNTIME = Runtime(device="cpu", threads=1, batch_size=4, isolate=False, unfold=True, recompute=False, save_every=1.0)
 CALLS: list[str] = []
 
 
@@ -51,7 +51,9 @@ def test_every_input_is_identity_and_so_are_the_names_of_artifacts(store: Store)
 
 
 def test_the_runtime_is_no_identity(tmp_path: Path) -> None:
-    other = Runtime(device="cpu", threads=2, batch_size=99, isolate=False, unfold=False, save_every=9.0)
+    other = Runtime(
+        device="cpu", threads=2, batch_size=99, isolate=False, unfold=False, recompute=False, save_every=9.0
+    )
     names = set()
     for runtime in (RUNTIME, other):
         store = Store(tmp_path, runtime)
@@ -198,7 +200,7 @@ def test_a_step_in_a_process_of_its_own_leaves_the_same_artifact(tmp_path: Path)
     from mathse.steps.data import load
 
     data = Figures(size=3, seed=1, split="train", families=("bars",))
-    apart = Runtime(device="cpu", threads=1, batch_size=4, isolate=True, unfold=True, save_every=1.0)
+    apart = Runtime(device="cpu", threads=1, batch_size=4, isolate=True, unfold=True, recompute=False, save_every=1.0)
     one, two = Store(tmp_path / "a", RUNTIME).run(load, data=data), Store(tmp_path / "b", apart).run(load, data=data)
     assert one == two
     assert one.metrics == two.metrics == {"problems": 3}

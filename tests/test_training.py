@@ -63,11 +63,19 @@ def test_a_micro_batch_that_does_not_divide_the_batch_is_refused() -> None:
 
 
 def train(
-    backbone: Qwen2VL, problems: list[Problem], fit: Fit, out: Path, save_every: float, lora: Lora = LORA
+    backbone: Qwen2VL,
+    problems: list[Problem],
+    fit: Fit,
+    out: Path,
+    save_every: float,
+    lora: Lora = LORA,
+    recompute: bool = False,
 ) -> None:
     from mathse import training
 
-    runtime = Runtime(device="cpu", threads=1, batch_size=8, isolate=False, unfold=True, save_every=save_every)
+    runtime = Runtime(
+        device="cpu", threads=1, batch_size=8, isolate=False, unfold=True, recompute=recompute, save_every=save_every
+    )
     torch.set_num_threads(1)
     torch.manual_seed(0)
     loaded = backbone.load(lora=lora)
@@ -133,3 +141,15 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(
     weights = [tmp_path / name / "adapter" / "adapter_model.safetensors" for name in ("whole", "killed")]
     assert weights[0].read_bytes() == weights[1].read_bytes()
     assert curve(tmp_path / "whole") == curve(tmp_path / "killed")
+
+
+def test_recomputing_what_layers_keep_changes_no_weight(
+    backbone: Qwen2VL, problems: list[Problem], tmp_path: Path
+) -> None:
+    """Bit by bit, dropout included."""
+    for name, recompute in (("kept", False), ("again", True)):
+        (tmp_path / name).mkdir()
+        train(backbone, problems[:10], fit_of(min_steps=2), tmp_path / name, 1e9, recompute=recompute)
+    weights = [tmp_path / name / "adapter" / "adapter_model.safetensors" for name in ("kept", "again")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert curve(tmp_path / "kept") == curve(tmp_path / "again")

@@ -8,7 +8,7 @@ logits) is written once, here. Shapes: B rows, T tokens, A position axes (Qwen2-
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -64,11 +64,16 @@ class Backbone(Protocol):
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a templated chat: text, or one picture; `trained` marks what the model should learn to write."""
+    """A piece of a templated chat: text, or one picture; `trained` marks what the model should learn to write.
+
+    Neighbouring texts are tokenized as one, so that where a family cuts them changes no token; one that is `apart` is not joined
+    to what stands before it.
+    """
 
     text: str = ""
     picture: str | Image | None = None
     trained: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,18 +172,35 @@ class Loaded:
         trained: list[bool] = []
         shapes: list[tuple[int, ...]] = []
         pictures: list[str | Image] = []
-        for part in parts:
-            if part.picture is not None:
-                shape = self.picture_shape(open_picture(part.picture))
-                new = self.picture_ids(shape)
-                shapes.append(shape)
-                pictures.append(part.picture)
+        for run in _runs(parts):
+            picture = run[0].picture
+            if picture is None:
+                new, learn = self._text(run)
             else:
-                new = self._tokens(part.text)
+                shapes.append(self.picture_shape(open_picture(picture)))
+                pictures.append(picture)
+                new = self.picture_ids(shapes[-1])
+                learn = [False] * len(new)
             ids += new
-            trained += [part.trained] * len(new)
+            trained += learn
         ids_T = torch.tensor(ids)
         return Row(ids_T, torch.tensor(trained), self.positions(ids_T, shapes), tuple(pictures))
+
+    def _text(self, run: Sequence[Part]) -> tuple[list[int], list[bool]]:
+        """The tokens of neighbouring texts, and which of them are trained. As in the families' own training code, what stands
+        before a trained part takes as many tokens as it has alone."""
+        text = "".join(part.text for part in run)
+        ids = self._tokens(text)
+        trained = [False] * len(ids)
+        before = ""
+        for part in run:
+            after = before + part.text
+            if part.trained:
+                start = len(self._tokens(before))
+                end = len(ids) if after == text else min(len(self._tokens(after)), len(ids))
+                trained[start:end] = [True] * (end - start)
+            before = after
+        return ids, trained
 
     def _tokens(self, text: str) -> list[int]:
         # The template's few fixed pieces come back in every row.
@@ -262,3 +284,15 @@ class Loaded:
     @property
     def device(self) -> torch.device:
         return next(self.module.parameters()).device
+
+
+def _runs(parts: Sequence[Part]) -> Iterator[list[Part]]:
+    """The parts in order: each picture by itself, texts with those that they are tokenized with."""
+    run: list[Part] = []
+    for part in parts:
+        if run and (part.apart or part.picture is not None or run[0].picture is not None):
+            yield run
+            run = []
+        run.append(part)
+    if run:
+        yield run

@@ -53,6 +53,19 @@ class CogVLM2(Member["LoadedCogVLM2"]):
 
         return CogVLM2ForCausalLM, read_config(folder, exact_rope=self.exact_rope)
 
+    def tokenizer(self, folder: Path) -> Any:
+        """See `Member.tokenizer`; config.json says by number what begins and what ends a text."""
+        tokenizer = super().tokenizer(folder)
+        _, config = self.architecture(folder, tokenizer)
+        for field in ("bos_token_id", "eos_token_id"):
+            number = _first(getattr(config, field))
+            mark = tokenizer.convert_ids_to_tokens(number) if number < len(tokenizer) else None
+            if mark is None or tokenizer.encode(mark, add_special_tokens=False) != [number]:
+                raise ValueError(
+                    f"{folder}: the tokenizer is not the one of these weights: config.json's {field}={number} is no mark there"
+                )
+        return tokenizer
+
     def largest_picture(self, config: Any) -> tuple[int, int, int, int]:
         vision = config.vision_config
         return config.image_tokens, vision["num_positions"], vision["hidden_size"], vision["intermediate_size"]
@@ -76,7 +89,7 @@ class LoadedCogVLM2(Loaded):
         self.picture_id = self.pad_id = config.pad_token_id
         ends = config.eos_token_id
         self.stop_ids = tuple(ends) if isinstance(ends, list) else (ends,)
-        self.begin, self.end = (tokenizer.convert_ids_to_tokens(i) for i in (config.bos_token_id, self.stop_ids[0]))
+        self.begin, self.end = (tokenizer.convert_ids_to_tokens(i) for i in (config.bos_token_id, _first(ends)))
 
     def parts(self, chat: Chat, *, reply: bool) -> list[Part]:
         parts = [Part(self.begin)]
@@ -87,9 +100,9 @@ class LoadedCogVLM2(Loaded):
             if turn.role == "user":
                 parts.append(Part(f"Question: {turn.text} Answer:"))
             elif i + 1 == len(chat):
-                parts.append(Part(f"{turn.text}{self.end}", trained=True))
+                parts.append(Part(f"{turn.text}{self.end}", trained=True, apart=True))
             else:  # an earlier answer is followed by a line's end, not by the end mark
-                parts += [Part(" "), Part(turn.text, trained=True), Part("\n")]
+                parts += [Part(f" {turn.text}", trained=True), Part("\n")]
         return parts
 
     def one(self, pictures: Sequence[str | Image]) -> str | Image:
@@ -143,3 +156,7 @@ class LoadedCogVLM2(Loaded):
 
     def head(self, hidden: Tensor) -> Tensor:
         return self.lm_head(hidden).float()
+
+
+def _first(numbers: int | list[int]) -> int:
+    return numbers[0] if isinstance(numbers, list) else numbers

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention, silu
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from mathse.backbones.attention import grouped_attention
 
@@ -285,7 +286,7 @@ class ExpertMlp(nn.Module):
         return by_expert(vision_mask, hidden, self.language_mlp, self.vision_mlp)
 
 
-class Layer(nn.Module):
+class Layer(GradientCheckpointingLayer):
     def __init__(self, config: CogVLM2Config, layer: int) -> None:
         super().__init__()
         self.self_attn = Attention(config, layer)

@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import re
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -13,11 +14,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import mathse.backbones
 from mathse.backbones.qlora import Lora, attach, check_quantized, four_bit, unfold
 from mathse.backbones.weights import check_shards, checkpoint_files, folder_of, read_config
+from mathse.memory import returned_at_once
 
 if TYPE_CHECKING:
     from mathse.backbones import Loaded
 
 L = TypeVar("L", bound="Loaded")
+
+LARGE = 100 * 2**20  # bytes of weights, from which the holes that converting them leaves in the heap are worth avoiding
 
 
 @dataclass(frozen=True)
@@ -176,25 +180,17 @@ class Member(Generic[L]):
 
     def tokenizer(self, folder: Path) -> Any:
         """The checkpoint's tokenizer. Raises ValueError where it cannot be read or is not the one of these weights."""
-        from transformers import AutoTokenizer
+        from mathse.backbones.tokenizer import read_tokenizer
 
-        if not (folder / "tokenizer.json").is_file():
-            raise ValueError(
-                f"{folder / 'tokenizer.json'}: missing; fetch the checkpoint again, or, where it is published with remote code "
-                f"and tokenizer.model alone (InternVL2.5), which mathse does not run, put a converted one there"
-            )
         wrong = f"{folder}: the tokenizer is not the one of these weights"
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        except Exception as error:  # transformers raises many kinds for files that are missing, broken or remote code
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(
-                f"{folder}: the tokenizer cannot be read ({reason}); fetch the checkpoint again"
-            ) from error
+        tokenizer = read_tokenizer(folder)
         known = tokenizer.get_vocab()
         missing = [mark for mark in self.marks if mark not in known]
         if missing:
             raise ValueError(f"{wrong}: it does not know {', '.join(missing)}, which {self.family}'s template needs")
+        torn = [mark for mark in self.marks if tokenizer.encode(mark, add_special_tokens=False) != [known[mark]]]
+        if torn:
+            raise ValueError(f"{wrong}: it takes {', '.join(torn)} apart, each of which should be one token")
         config = read_config(folder)
         rows = (config.get("text_config") or config.get("llm_config") or config).get("vocab_size")
         if rows and len(tokenizer) > rows:
@@ -234,15 +230,17 @@ def load(
     _quiet()
     # bf16 trains 1.5 times faster on a CPU; decoding there is in float32, so that a batch's size never decides a token.
     dtype = torch.bfloat16 if device != "cpu" or lora else torch.float32
-    model, info = kind.from_pretrained(
-        folder,
-        dtype=dtype,
-        quantization_config=four_bit(list(layout.kept), dtype) if quantize else None,
-        attn_implementation="sdpa" if device != "cpu" else register(),  # short rows on a CPU: the faster one
-        trust_remote_code=False,
-        output_loading_info=True,
-        **changed,
-    )
+    large = sum(path.stat().st_size for path in folder.glob("*.safetensors")) > LARGE
+    with returned_at_once() if large else nullcontext():
+        model, info = kind.from_pretrained(
+            folder,
+            dtype=dtype,
+            quantization_config=four_bit(list(layout.kept), dtype) if quantize else None,
+            attn_implementation="sdpa" if device != "cpu" else register(),  # short rows on a CPU: the faster one
+            trust_remote_code=False,
+            output_loading_info=True,
+            **changed,
+        )
     lost = [
         f"{len(info[name])} {name.replace('_', ' ')} ({', '.join(sorted(map(str, info[name]))[:3])})"
         for name in ("missing_keys", "unexpected_keys", "mismatched_keys")

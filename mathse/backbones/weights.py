@@ -84,9 +84,9 @@ def checkpoint_files(family: str, checkpoint: str) -> dict[str, str]:
     """What identifies the weights: sha256 of each local file, or the hub's name and commit."""
     folder = folder_of(family, checkpoint)
     if checkpoint == "tiny" or Path(checkpoint).is_dir():
-        return {
-            path.name: sha256(path) for path in sorted(folder.glob("*")) if path.suffix in (".json", ".safetensors")
-        }
+        # .model and .txt are tokenizers'
+        kinds = (".json", ".safetensors", ".model", ".txt")
+        return {path.name: sha256(path) for path in sorted(folder.glob("*")) if path.suffix in kinds}
     return {"hub": checkpoint, "commit": folder.name}
 
 
