@@ -14,12 +14,6 @@ os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are, and are s
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-MISTAKES = (
-    ValueError,
-    TypeError,
-    OSError,
-    RuntimeError,
-)  # what a user can cause; anything else is ours, and shows its traceback
 FAILED: list[str] = []
 
 
@@ -28,7 +22,7 @@ def run(cfg: DictConfig) -> None:
     from mathse.algorithm import mathse
     from mathse.config import experiment
     from mathse.preflight import check
-    from mathse.report import Reporter
+    from mathse.report import Reporter, run_name
     from mathse.steps.data import fitting, load
     from mathse.steps.evaluate import evaluate
     from mathse.store import Store
@@ -37,7 +31,7 @@ def run(cfg: DictConfig) -> None:
     exp = experiment(cfg)
     if exp.scale != "tiny":
         check(exp)
-    store = Store(Path(exp.store), exp.runtime, explain=exp.explain)
+    store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=run_name(exp))
     with Reporter(exp) as reporter:
         store.watcher = reporter
         problems = store.run(load, data=exp.data)
@@ -56,6 +50,8 @@ def job(cfg: DictConfig) -> None:
     """`run`, with a user's mistake as one line. In a sweep the other jobs go on."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
+
+    from mathse.run_step import MISTAKES
 
     try:
         run(cfg)
