@@ -95,6 +95,16 @@ class Model:
     name: str = "base"
 
 
+def language_of(text: str) -> Literal["en", "zh"]:
+    """Chinese where there are Chinese characters among the words, English elsewhere; formulas are neither.
+
+    >>> language_of("如图，AB=3cm，求 △ABC 的面积"), language_of("Name the sides of 口 in cm.")
+    ('zh', 'en')
+    """
+    words = len(re.findall(r"[A-Za-z]{2,}", text))
+    return "zh" if len(re.findall(r"[\u4e00-\u9fff]", text)) > words else "en"
+
+
 def steps_of(text: str) -> list[str]:
     """The steps of a solution: its "Step n:" parts if it has any, else its non-empty lines; the final-answer line is none.
 

@@ -28,7 +28,7 @@ Never reveal the final answer in your analysis.
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "status": {"enum": ["CORRECT", "WRONG"]},
+        "status": {"type": "string", "enum": ["CORRECT", "WRONG"]},
         "error_step": {"type": ["string", "null"]},
         "error_analysis": {"type": ["string", "null"]},
     },
