@@ -106,13 +106,13 @@ def language_of(text: str) -> Literal["en", "zh"]:
 
 
 def steps_of(text: str) -> list[str]:
-    """The steps of a solution: its "Step n:" parts if it has any, else its non-empty lines; the final-answer line is none.
+    """The steps of a solution: its "Step n:" (步骤n：) parts if it has any, else its non-empty lines; the final-answer line is none.
 
     >>> steps_of("Step 1: The width is 7.\\nStep 2: 7 * 4 = 28.\\nThe answer to this problem is 28.")
     ['The width is 7.', '7 * 4 = 28.']
     """
-    body = re.split(r"(?im)^\s*the answer to this problem is\b", text)[0]
-    numbered = re.split(r"(?m)^\s*Step\s+\d+\s*[:.]\s*", body)
+    body = re.split(r"(?im)^\s*(?:the answer to this problem is\b|(?:这道题的|最终)?答案[是为])", text)[0]
+    numbered = re.split(r"(?m)^\s*(?:Step\s+\d+|步骤\s*\d+|第\s*\d+\s*步)\s*[:.：．]\s*", body)
     parts = numbered[1:] if len(numbered) > 1 else body.split("\n")
     return [part.strip() for part in parts if part.strip()]
 

@@ -301,20 +301,20 @@ def test_what_a_step_costs_is_counted_over_all_its_tries(endpoint: Endpoint, tmp
         asked(sums(5))
         asked(sums(9))
         spent = asked.spent()
-    assert spent["teacher_calls"] == 9
-    assert spent["teacher_dollars"] == pytest.approx(charged(endpoint))
-    assert (spent["teacher_tokens_in"], spent["teacher_tokens_cached"]) == (9 * 3, 9 * 1)
+    assert spent["calls_paid"] == 9
+    assert spent["dollars"] == pytest.approx(charged(endpoint))
+    assert (spent["tokens_in"], spent["tokens_cached"]) == (9 * 3, 9 * 1)
     with step("reflect-1"):
         asked(sums(9))
-        assert asked.spent()["teacher_calls"] == asked.spent()["teacher_dollars"] == 0
+        assert asked.spent()["calls_paid"] == asked.spent()["dollars"] == 0
 
 
 def test_a_model_without_a_price_costs_tokens_and_no_dollars(endpoint: Endpoint, tmp_path: Path) -> None:
     asked = teacher(endpoint, tmp_path, prices=PRICES, model="my-own")
     with step("distill-1"):
         asked(sums(3))
-        assert "teacher_dollars" not in asked.spent()
-        assert asked.spent()["teacher_tokens_out"] > 0
+        assert "dollars" not in asked.spent()
+        assert asked.spent()["tokens_out"] > 0
 
 
 def test_a_budget_is_never_passed_and_the_run_goes_on_when_it_is_raised(endpoint: Endpoint, tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ def test_what_may_have_been_charged_counts_against_the_budget(fault: str, endpoi
     with step("distill-1"), pytest.raises(RuntimeError, match="budget_usd"):
         asked(sums(100))
     with step("distill-1"):
-        assert asked.spent()["teacher_dollars_lost"] == pytest.approx((39 * 2.0 + 40 * 8.0) / 1e6, rel=0.2)
+        assert asked.spent()["dollars_lost"] == pytest.approx((39 * 2.0 + 40 * 8.0) / 1e6, rel=0.2)
 
 
 def test_an_endpoint_that_gives_no_counts_is_taken_to_charge_the_most(endpoint: Endpoint, tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ def test_an_endpoint_that_gives_no_counts_is_taken_to_charge_the_most(endpoint: 
     asked = teacher(endpoint, tmp_path, prices=PRICES, max_tokens=40)
     with step("distill-1"):
         asked(sums(1))
-        assert asked.spent()["teacher_dollars"] > 40 * 8.0 / 1e6
+        assert asked.spent()["dollars"] > 40 * 8.0 / 1e6
 
 
 def test_what_was_in_flight_when_a_process_died_counts_as_spent(endpoint: Endpoint, tmp_path: Path) -> None:

@@ -11,14 +11,22 @@ from typing import Any
 from mathse.feedback import parse_verdict
 from mathse.shards import in_chunks
 from mathse.store import Artifact, means
-from mathse.teacher import Teacher
-from mathse.types import Chat, Judged, Solution, Turn, Verdict, read_jsonl, write_jsonl
+from mathse.teacher import Teacher, bill
+from mathse.types import Chat, Judged, Solution, Turn, Verdict, language_of, read_jsonl, write_jsonl
 
-CHUNK = 64
+CHUNK = 4096  # what is paid for is kept call by call
 
 ANNOTATE = """You are a strict evaluator of solutions. Compare the solution with the picture and with the reference answer, step by step. \
 Name the first wrong step and analyse why it is wrong. Another form of the same answer counts as correct. \
 Never reveal the final answer in your analysis.
+<question>{question}</question>
+<reference>{answer}</reference>
+<solution>
+{solution}
+</solution>"""
+
+ANNOTATE_ZH = """你是一位严格的解题评阅者。请把这个解答与图和参考答案一步一步地对照。指出第一个错误的步骤，并分析它为什么错。\
+同一答案的不同写法算正确。分析中绝不能透露最终答案。
 <question>{question}</question>
 <reference>{answer}</reference>
 <solution>
@@ -40,7 +48,8 @@ SCHEMA: dict[str, Any] = {
 def ask_for_annotation(solution: Solution) -> Chat:
     """The chat that asks for the annotation of one solution."""
     problem = solution.problem
-    text = ANNOTATE.format(question=problem.question, answer=problem.answer, solution=solution.text)
+    prompt = {"en": ANNOTATE, "zh": ANNOTATE_ZH}[language_of(problem.question)]
+    text = prompt.format(question=problem.question, answer=problem.answer, solution=solution.text)
     return (Turn("user", text, problem.images),)
 
 
@@ -76,7 +85,13 @@ def annotate(out: Path, *, judged: Artifact, teacher: Teacher, seed: int) -> dic
         out, wrong[:size], work, Judged, file="judged.jsonl", chunk=CHUNK, label="teacher annotates", unit="solutions"
     )
     write_jsonl(out / "judged.jsonl", [*annotated, *right[:size]])
-    return {"wrong": len(annotated), "right": size, "dropped": size - len(annotated), "teacher_calls": size}
+    return {
+        "wrong": len(annotated),
+        "right": size,
+        "dropped": size - len(annotated),
+        "teacher_calls": size,
+        **bill(teacher),
+    }
 
 
 def _ask(rows: Sequence[Judged], teacher: Teacher, index: int) -> list[Verdict | None]:

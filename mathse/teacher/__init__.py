@@ -23,7 +23,7 @@ class Text(str):
 
     ended: Ending
 
-    def __new__(cls, text: str, ended: Ending) -> Text:
+    def __new__(cls, text: str, ended: Ending = "stop") -> Text:
         made = super().__new__(cls, text)
         made.ended = ended
         return made

@@ -209,7 +209,9 @@ class Client:
                 f"{at}: there is no model {teacher.model!r} or no chat API; see teacher.model, teacher.base_url. {KEPT}"
             )
         if status in (408, 409, 425, 429) or status >= 500:
-            return Again(f"status {status}", wait=retry_after(error.response.headers), charged=status in (408, 502, 504))
+            return Again(
+                f"status {status}", wait=retry_after(error.response.headers), charged=status in (408, 502, 504)
+            )
         if structured and re.search(r"response_format|schema|guided", words):
             return NoSchema()
         if codes & set(NOT_ANSWERED):

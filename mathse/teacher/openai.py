@@ -158,7 +158,7 @@ class ApiTeacher:
         with Calls(Path(self.cache)) as known:
             counts = dict(known.spent(step=DOING.get().step))
         dollars = {"dollars": counts.pop("dollars"), "dollars_lost": counts.pop("lost")}
-        return {f"teacher_{name}": n for name, n in {**counts, **(dollars if self.price else {})}.items()}
+        return {"calls_paid": counts.pop("calls"), **counts, **(dollars if self.price else {})}
 
 
 def _repair(call: Call, text: str, problem: str) -> Call:
