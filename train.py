@@ -19,29 +19,23 @@ FAILED: list[str] = []
 
 def run(cfg: DictConfig) -> None:
     """One job: the models of Algorithm 1, their accuracy on the benchmark, and a report."""
-    from mathse.algorithm import mathse
     from mathse.config import experiment
+    from mathse.plan import plan
     from mathse.preflight import check
     from mathse.report import Reporter, run_name
-    from mathse.steps.data import fitting, load
-    from mathse.steps.evaluate import evaluate
     from mathse.store import Store
-    from mathse.types import Model
+    from mathse.whole import whole
 
     exp = experiment(cfg)
+    store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=run_name(exp))
+    if exp.dry_run:
+        print(plan(exp, store), flush=True)
+        return
     if exp.scale != "tiny":
         check(exp)
-    store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=run_name(exp))
     with Reporter(exp) as reporter:
         store.watcher = reporter
-        problems = store.run(load, data=exp.data)
-        test = store.run(load, data=exp.benchmark.data)
-        if exp.most_pictures is not None:
-            problems, test = (
-                store.run(fitting, problems=some, most_pictures=exp.most_pictures) for some in (problems, test)
-            )
-        for model in [Model(exp.backbone), *mathse(exp, problems, store.run)]:
-            scored = store.run(evaluate, model=model, benchmark=exp.benchmark, problems=test, sampling=exp.decoding)
+        for model, scored in whole(exp, store.run):
             reporter.score(model, scored)
         reporter.finish()
 

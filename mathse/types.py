@@ -101,8 +101,8 @@ def language_of(text: str) -> Literal["en", "zh"]:
     >>> language_of("如图，AB=3cm，求 △ABC 的面积"), language_of("Name the sides of 口 in cm.")
     ('zh', 'en')
     """
-    words = len(re.findall(r"[A-Za-z]{2,}", text))
-    return "zh" if len(re.findall(r"[\u4e00-\u9fff]", text)) > words else "en"
+    words, characters = (len(re.findall(pattern, text)) for pattern in (r"[A-Za-z]{3,}", r"[\u4e00-\u9fff]"))
+    return "zh" if characters and characters >= words else "en"
 
 
 def steps_of(text: str) -> list[str]:

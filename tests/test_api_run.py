@@ -129,6 +129,16 @@ def test_the_run_is_the_same_whatever_reaches_the_model(endpoint: Endpoint, fini
     assert summary["teacher"]["new"]["dollars"] == 0
 
 
+def test_a_dry_run_of_it_has_nothing_left_to_pay(endpoint: Endpoint, finished: Path) -> None:
+    before = len(endpoint.seen)
+    done = start(endpoint, finished, "dry_run=true")
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith(("distill", "reflect", "sft", "evaluate"))]
+    assert len(rows) == 1 + 1 + 3 + 4
+    assert all("in the store" in row for row in rows)
+    assert len(endpoint.seen) == before
+
+
 def test_a_step_in_a_process_of_its_own_reaches_the_same_teacher(endpoint: Endpoint, finished: Path) -> None:
     for path in finished.glob("distill-*"):
         path.rename(finished / f"old-{path.name}")

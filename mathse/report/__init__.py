@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mathse.config import Experiment
     from mathse.report.wandb import Tracker
 
-NOT_IDENTITY = ("runtime", "store", "report", "tracker", "explain")
+NOT_IDENTITY = ("runtime", "store", "report", "tracker", "dry_run", "explain")
 
 
 class Reporter:

@@ -60,11 +60,7 @@ def annotate(out: Path, *, judged: Artifact, teacher: Teacher, seed: int) -> dic
     An annotation that breaks the schema or reveals the final answer is asked for once more, then dropped and counted. The larger
     of the two classes is cut to the smaller by a seeded draw.
     """
-    rows = read_jsonl(Judged, judged.path / "judged.jsonl")
-    wrong = [row for row in rows if row.verdict.status == "wrong"]
-    right = [row for row in rows if row.verdict.status == "correct"]
-    Random(f"{seed}/wrong").shuffle(wrong)
-    Random(f"{seed}/right").shuffle(right)
+    wrong, right = shuffled(judged, seed)
     size = min(len(wrong), len(right))
     if not size:
         raise ValueError(
@@ -92,6 +88,16 @@ def annotate(out: Path, *, judged: Artifact, teacher: Teacher, seed: int) -> dic
         "teacher_calls": size,
         **bill(teacher),
     }
+
+
+def shuffled(judged: Artifact, seed: int) -> tuple[list[Judged], list[Judged]]:
+    """The wrong and the right solutions, each in a seeded order."""
+    rows = read_jsonl(Judged, judged.path / "judged.jsonl")
+    wrong = [row for row in rows if row.verdict.status == "wrong"]
+    right = [row for row in rows if row.verdict.status == "correct"]
+    Random(f"{seed}/wrong").shuffle(wrong)
+    Random(f"{seed}/right").shuffle(right)
+    return wrong, right
 
 
 def _ask(rows: Sequence[Judged], teacher: Teacher, index: int) -> list[Verdict | None]:

@@ -27,6 +27,7 @@ from mathse.store import Doing
 from mathse.teacher.pace import Bucket, take
 from mathse.teacher.wire import Answer
 
+DATABASE = "calls.sqlite"
 TABLES = """
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, text TEXT, ended TEXT, model TEXT,
     tokens_in INTEGER, tokens_cached INTEGER, tokens_out INTEGER, counted INTEGER);
@@ -69,7 +70,7 @@ class Calls:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.path = folder / "calls.sqlite"
+        self.path = folder / DATABASE
         self.owner = uuid.uuid4().hex
         try:
             (folder / "alive").mkdir(parents=True, exist_ok=True)

@@ -222,8 +222,8 @@ class Client:
         """The answer, stored and paid for. Raises TeacherStops where another model wrote it than was asked."""
         answer = dataclasses.replace(answer, text=self.scrub(answer.text, cut=False))
         dollars = most
-        if self.price and answer.counted:
-            dollars = self.price.dollars(answer.tokens_in, answer.tokens_cached, answer.tokens_out)
+        if answer.counted:
+            dollars = self.teacher.dollars(answer.tokens_in, answer.tokens_cached, answer.tokens_out)
         if not self.teacher.is_model(answer.model):
             self.calls.fail(call.key, self.payer, dollars)
             raise TeacherStops(
@@ -240,9 +240,7 @@ class Client:
 
     def most(self, call: Call) -> float:
         """The most dollars that the call can cost; 0 where the model has no price."""
-        if not self.price:
-            return 0.0
-        return self.price.dollars(call.most_read(self.picture), 0, call.decoding.max_tokens)
+        return self.teacher.dollars(call.most_read(self.picture), 0, call.decoding.max_tokens)
 
     def scrub(self, text: str, *, cut: bool = True) -> str:
         """The text without the key, should an endpoint repeat it; with `cut`, as the end of an error line."""

@@ -103,6 +103,10 @@ class ApiTeacher:
     def price(self) -> Price | None:
         return price_of(self.prices, self.model)
 
+    def dollars(self, tokens_in: float, tokens_cached: float, tokens_out: float) -> float:
+        """What so many tokens cost; 0 where the model has no price."""
+        return self.price.dollars(tokens_in, tokens_cached, tokens_out) if self.price else 0.0
+
     def key(self) -> str:
         """The key, read from the environment each time it is needed, and kept nowhere. Raises ValueError where there is none."""
         if self.key_env is None:
@@ -132,8 +136,7 @@ class ApiTeacher:
         With `schema`, a text that does not fit it is sent back once to be repaired; what does not fit then is the caller's to judge.
         Raises TeacherStops or Spent, in one line, where asking on makes no sense; all answers are kept.
         """
-        decoding = Decoding(self.temperature, self.top_p, self.max_tokens, self.seed)
-        calls = [Call(self.model, decoding, chat, schema, index) for chat in chats]
+        calls = self.calls(chats, schema, index)
         with Calls(Path(self.cache)) as known:
             answers = self._ask(calls, known)
             if schema is not None:
@@ -152,6 +155,11 @@ class ApiTeacher:
             new = asyncio.run(Client(self, known, DOING.get()).ask(missing))
             answers.update((call.key, answer) for call, answer in zip(missing, new, strict=True))
         return [answer for call in calls if (answer := answers[call.key]) is not None]
+
+    def calls(self, chats: Sequence[Chat], schema: Mapping[str, Any] | None = None, index: int = 0) -> list[Call]:
+        """What asking these chats would ask."""
+        decoding = Decoding(self.temperature, self.top_p, self.max_tokens, self.seed)
+        return [Call(self.model, decoding, chat, schema, index) for chat in chats]
 
     def spent(self) -> Mapping[str, float]:
         """See `Paid`: of the step in progress. Without a price there are no dollars."""

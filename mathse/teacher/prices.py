@@ -20,7 +20,7 @@ class Price:
     output: float
     picture: int
 
-    def dollars(self, tokens_in: int, tokens_cached: int, tokens_out: int) -> float:
+    def dollars(self, tokens_in: float, tokens_cached: float, tokens_out: float) -> float:
         """What a call costs; `tokens_cached` are those of `tokens_in` that the endpoint had cached."""
         fresh = tokens_in - tokens_cached
         return (fresh * self.input + tokens_cached * self.cached + tokens_out * self.output) / 1e6

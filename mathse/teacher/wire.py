@@ -189,7 +189,7 @@ def _content(text: str, images: tuple[str | Image, ...]) -> str | list[dict[str,
 
 def _encoded(image: str | Image) -> tuple[str, bytes]:
     """Media type and bytes of a picture: a file as it is, if endpoints read its format, and as PNG otherwise."""
-    from mathse.backbones import open_picture
+    from mathse.backbones.pictures import open_picture
 
     if isinstance(image, str):
         try:
