@@ -185,7 +185,8 @@ def _asked(
         most_read, left = sum(call.most_read(picture) for call in calls), len(calls)
         line.kept = count - left
     line.tokens_in, line.tokens_out = read, left * wrote
-    line.dollars, line.most = teacher.dollars(read, 0, left * wrote), teacher.dollars(most_read, 0, left * cap)
+    line.dollars = teacher.dollars(read, 0, left * wrote) * teacher.share
+    line.most = teacher.dollars(most_read, 0, left * cap) * teacher.share
 
 
 def _draw(line: Line, problems: Artifact, size: int, seed: Any) -> Mapping[str, float]:

@@ -80,7 +80,7 @@ class Endpoint:
     polls: int = 1  # looks at a batch before it is done
     batch_faults: list[str] = field(
         default_factory=list
-    )  # of the next batches: failed · expired · some-fail · twice · shuffled
+    )  # of the next batches: failed · expired · some-fail · twice · shuffled · lost · nothing
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
 
@@ -230,7 +230,12 @@ class Endpoint:
         if match and match[1] in self.files:
             return 200, {}, self.files[match[1]]
         if path == "/batches" and method == "POST":
-            return 200, {}, self._start(json.loads(body)["input_file_id"])
+            made = self._start(**json.loads(body))
+            # "lost": created, but whoever asked never hears of it
+            return _error(500, "lost") if made["fault"].startswith("lost") else (200, {}, made)
+        if path.startswith("/batches?") and method == "GET":
+            rows = list(reversed(self.batches.values()))
+            return 200, {}, {"object": "list", "data": rows, "has_more": False}
         match = re.fullmatch(r"/batches/([\w-]+)", path)
         if match and match[1] in self.batches:
             return 200, {}, self._look(match[1])
@@ -241,14 +246,15 @@ class Endpoint:
         self.files[name] = content
         return name
 
-    def _start(self, file: str) -> dict[str, Any]:
+    def _start(self, input_file_id: str, metadata: dict[str, str], **rest: Any) -> dict[str, Any]:
         batch = {
             "id": f"batch-{len(self.batches)}",
             "object": "batch",
             "endpoint": "/v1/chat/completions",
             "completion_window": "24h",
             "created_at": int(time.time()),
-            "input_file_id": file,
+            "input_file_id": input_file_id,
+            "metadata": metadata,
             "status": "in_progress",
             "polls": self.polls,
             "fault": self.batch_faults.pop(0) if self.batch_faults else "",
@@ -264,15 +270,20 @@ class Endpoint:
         fault = batch["fault"]
         if fault == "failed":
             errors = {"object": "list", "data": [{"code": "invalid_json_line", "message": "line 1", "line": 1}]}
-            return batch | {"status": batch.__setitem__("status", "failed") or "failed", "errors": errors}
+            batch.update(status="failed", errors=errors)
+            return batch
         good, bad = [], []
         for i, line in enumerate(self.files[batch["input_file_id"]].decode().splitlines()):
             request = json.loads(line)
-            if fault in ("some-fail", "expired") and i % 2:
+            if fault == "nothing" or (fault in ("some-fail", "expired") and i % 2):
                 code = "batch_expired" if fault == "expired" else "server_error"
                 bad.append(
                     {"custom_id": request["custom_id"], "response": None, "error": {"code": code, "message": "no"}}
                 )
+                continue
+            if "response_format" in request["body"] and not self.schemas:
+                status, _, data = _error(400, "'response_format' is not supported")
+                bad.append({"custom_id": request["custom_id"], "response": {"status_code": status, "body": data}})
                 continue
             data = self._completion(request["body"], "", i)
             self.seen.append(Seen(request["body"], {}, time.time(), answered=True))

@@ -36,8 +36,8 @@ CREATE TABLE IF NOT EXISTS spent (run TEXT, step TEXT, calls INTEGER, tokens_in 
 CREATE TABLE IF NOT EXISTS flying (key TEXT PRIMARY KEY, owner TEXT, run TEXT, step TEXT, dollars REAL);
 CREATE TABLE IF NOT EXISTS buckets (name TEXT PRIMARY KEY, level REAL, at REAL);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value REAL);
-CREATE TABLE IF NOT EXISTS batches (id TEXT PRIMARY KEY, run TEXT, step TEXT);
-CREATE TABLE IF NOT EXISTS batched (key TEXT PRIMARY KEY, batch TEXT, dollars REAL);
+CREATE TABLE IF NOT EXISTS batches (name TEXT PRIMARY KEY, id TEXT, url TEXT);
+CREATE TABLE IF NOT EXISTS batched (key TEXT PRIMARY KEY, batch TEXT, run TEXT, step TEXT, dollars REAL);
 """
 SUMS = ("calls", "tokens_in", "tokens_cached", "tokens_out", "truncated", "refused", "dollars", "lost")
 BOOK = (
@@ -45,7 +45,11 @@ BOOK = (
     f"ON CONFLICT (run, step) DO UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in SUMS)}"
 )
 STATE = """SELECT (SELECT 1 FROM answers WHERE key = ?), (SELECT 1 FROM flying WHERE key = ?),
-    (SELECT count(*) FROM flying WHERE owner NOT LIKE 'batch%'), (SELECT value FROM facts WHERE name = 'hold until')"""
+    (SELECT count(*) FROM flying), (SELECT value FROM facts WHERE name = 'hold until')"""
+GONE = """SELECT (SELECT total(dollars) + total(lost) FROM spent WHERE {column} = ?),
+    (SELECT total(dollars) FROM flying WHERE {column} = ?), (SELECT total(dollars) FROM batched WHERE {column} = ?)"""
+ELSE = """SELECT 1 FROM answers WHERE key = ? UNION ALL SELECT 1 FROM flying WHERE key = ?
+    UNION ALL SELECT 1 FROM batched WHERE key = ?"""
 ELSEWHERE = 0.05  # seconds between looks at what another process does
 SWEEP_EVERY = 1.0
 
@@ -163,26 +167,27 @@ class Calls:
         return wait
 
     def _room(self, payer: Doing, most: float, limits: Limits) -> float:
-        """0 if `most` more dollars pass no cap, a wait if they may pass none once what is in flight is known."""
-        caps = (("teacher.budget_usd", "run", payer.run, limits.run_usd), ("step", "step", payer.step, limits.step_usd))
-        for name, column, value, cap in caps:
-            if cap is None:
-                continue
-            query = f"SELECT total(dollars) + total(lost) FROM spent WHERE {column} = ?"
-            gone = self.db.execute(query, (value,)).fetchone()[0]
-            query = f"SELECT total(dollars), count(*) FROM flying WHERE {column} = ?"
-            reserved, count = self.db.execute(query, (value,)).fetchone()
-            if gone + reserved + most <= cap:
-                continue
-            if count and gone + most <= cap:
+        """0 if `most` more dollars pass no cap, a wait if they may pass none once what is in flight is known. Raises Spent."""
+        for setting, cap, gone, reserved in self._caps(payer, limits):
+            if gone + most > cap:
+                raise Spent(
+                    f"{setting}={cap:g}: {gone:.4f} dollars are spent and the next call could cost {most:.4f}, so it is not sent. "
+                    f"All answers are kept; raise {setting} and run the same command to go on"
+                )
+            if gone + reserved + most > cap:
                 return ELSEWHERE
-            word = value.rpartition("-")[0]
-            setting = name if name != "step" else f"teacher.step_budgets_usd.{word}"
-            raise Spent(
-                f"{setting}={cap:g}: {gone:.4f} dollars are spent and the next call could cost {most:.4f}, so it is not sent. "
-                f"All answers are kept; raise {setting} and run the same command to go on"
-            )
         return 0.0
+
+    def _caps(self, payer: Doing, limits: Limits) -> Iterator[tuple[str, float, float, float]]:
+        """Each cap that holds: its setting, dollars, what is gone of it, and what is reserved for calls in flight."""
+        word = payer.step.rpartition("-")[0]
+        for setting, column, value, cap in (
+            ("teacher.budget_usd", "run", payer.run, limits.run_usd),
+            (f"teacher.step_budgets_usd.{word}", "step", payer.step, limits.step_usd),
+        ):
+            if cap is not None:
+                gone, flying, batched = self.db.execute(GONE.format(column=column), (value,) * 3).fetchone()
+                yield setting, cap, gone, flying + batched
 
     def _paced(self, tokens: int, limits: Limits) -> float:
         now = time.time()
@@ -202,6 +207,7 @@ class Calls:
         """Store the answer and book what it cost, at once. `unused` tokens of what was taken from the minute go back."""
         with self._transaction() as db:
             db.execute("DELETE FROM flying WHERE key = ?", (key,))
+            db.execute("DELETE FROM batched WHERE key = ?", (key,))
             row = (key, *dataclasses.astuple(answer))
             db.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             cut, refused = answer.ended == "length", answer.ended == "refused"
@@ -214,6 +220,7 @@ class Calls:
         """The call in flight brought no answer, and the endpoint may have charged `lost` dollars for it."""
         with self._transaction() as db:
             db.execute("DELETE FROM flying WHERE key = ?", (key,))
+            db.execute("DELETE FROM batched WHERE key = ?", (key,))
             if lost:
                 self._book(payer, (0, 0, 0, 0, 0, 0, 0.0, lost))
 
@@ -224,10 +231,20 @@ class Calls:
             (time.time() + seconds,),
         )
 
+    def alive(self, owner: str) -> bool:
+        """Whether the process that named itself so still runs."""
+        if owner == self.owner:
+            return True
+        try:
+            with self._lock_of(owner).acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
     def sweep(self) -> None:
         """What processes that are no more had in flight is no longer in flight, and counts as lost."""
         self._swept = time.monotonic()
-        for (owner,) in self.db.execute("SELECT DISTINCT owner FROM flying WHERE owner NOT LIKE 'batch%'").fetchall():
+        for (owner,) in self.db.execute("SELECT DISTINCT owner FROM flying").fetchall():
             if owner == self.owner:
                 continue
             lock = self._lock_of(owner)
@@ -241,6 +258,52 @@ class Calls:
 
     def _book(self, payer: Doing, amounts: tuple[float, ...]) -> None:
         self.db.execute(BOOK, (payer.run, payer.step, *amounts))
+
+    # ---- batches ----
+
+    def pack(self, name: str, url: str, calls: Mapping[str, float], payer: Doing, limits: Limits) -> list[str]:
+        """The keys of as many of the calls (key: most dollars) as no cap forbids, reserved for a batch that is about to be sent.
+
+        What is answered, in flight or in a batch already is left out. Raises Spent where a cap leaves room for none, and nothing is
+        on its way that could make some.
+        """
+        with self._transaction() as db:
+            left = min(
+                (cap - gone - reserved for _, cap, gone, reserved in self._caps(payer, limits)), default=float("inf")
+            )
+            keys: list[str] = []
+            for key, most in calls.items():
+                if db.execute(ELSE, (key,) * 3).fetchone():
+                    continue
+                if most > left:
+                    if not keys:
+                        self._room(payer, most, limits)
+                    break
+                left -= most
+                keys.append(key)
+                db.execute("INSERT INTO batched VALUES (?, ?, ?, ?, ?)", (key, name, payer.run, payer.step, most))
+            if keys:
+                db.execute("INSERT INTO batches VALUES (?, NULL, ?)", (name, url))
+        return keys
+
+    def sent(self, name: str, remote: str) -> None:
+        """The endpoint has the batch, under this id."""
+        self.db.execute("UPDATE batches SET id = ? WHERE name = ?", (remote, name))
+
+    def batches(self) -> list[tuple[str, str | None, str]]:
+        """The batches on their way: our name, the endpoint's id (None: perhaps not sent), and where they were sent."""
+        return self.db.execute("SELECT name, id, url FROM batches").fetchall()
+
+    def packed(self, name: str) -> dict[str, tuple[Doing, float]]:
+        """The keys of a batch that nothing came back for yet: who pays, and the most that it can cost."""
+        rows = self.db.execute("SELECT key, run, step, dollars FROM batched WHERE batch = ?", (name,)).fetchall()
+        return {key: (Doing(run, step), dollars) for key, run, step, dollars in rows}
+
+    def unpack(self, name: str) -> None:
+        """The batch is over; what it did not answer can be asked again."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM batched WHERE batch = ?", (name,))
+            db.execute("DELETE FROM batches WHERE name = ?", (name,))
 
     # ---- money ----
 

@@ -9,21 +9,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
-import email.utils
 import random
-import re
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from mathse.progress import progress
 from mathse.store import Doing
 from mathse.teacher.calls import ELSEWHERE, Calls, Spent
+from mathse.teacher.errors import KEPT, Again, NoSchema, TeacherStops, outcome, without_key
 from mathse.teacher.prices import PICTURE
-from mathse.teacher.wire import Answer, Call, Garbled, read
+from mathse.teacher.wire import Answer, Call, read
 
 if TYPE_CHECKING:
     import openai
@@ -32,32 +29,7 @@ if TYPE_CHECKING:
 
 LONGEST_PAUSE = 60.0  # seconds between two tries where the endpoint does not say
 LONGEST_WAIT = 3600.0  # seconds that an endpoint may ask to wait; for a daily quota it is better to come back
-QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
-NOT_ANSWERED = (
-    "content_filter",
-    "content_policy_violation",
-    "context_length_exceeded",
-    "invalid_image",
-    "image_parse_error",
-)
-KEPT = "All answers are kept; run the same command to go on"
 LANE = 16  # connections that one HTTP pool takes care of; its bookkeeping grows with their square
-
-
-class TeacherStops(RuntimeError):
-    """Asking on makes no sense before somebody has changed something."""
-
-
-class Again(Exception):
-    """This try brought nothing. `wait`: the endpoint's own wish; `charged`: it may have counted the tokens all the same."""
-
-    def __init__(self, why: str, *, wait: float | None = None, charged: bool = False) -> None:
-        super().__init__(why)
-        self.wait, self.charged = wait, charged
-
-
-class NoSchema(Exception):
-    """The endpoint has no structured output."""
 
 
 class Client:
@@ -132,12 +104,12 @@ class Client:
                 if not isinstance(error, Again):
                     raise
                 tries += 1
-                pause = self._pause(error, tries)
+                pause = self.pause(error, tries)
             else:
-                return self._settled(call, answer, most, tokens)
+                return self._settled(call, answer, tokens)
             await asyncio.sleep(pause)
 
-    def _pause(self, again: Again, tries: int) -> float:
+    def pause(self, again: Again, tries: int) -> float:
         """The seconds before the next try. Raises TeacherStops where there should be none."""
         teacher = self.teacher
         if tries > teacher.retries:
@@ -170,66 +142,35 @@ class Client:
 
     async def _sent(self, api: openai.AsyncOpenAI, call: Call) -> Answer:
         """The answer, by one request. Raises Again, NoSchema or TeacherStops."""
-        import httpx2
-        import openai
-
         structured = call.schema is not None and not self.calls.known(self.plain)
         body = call.body(limit_as=self.teacher.limit_as, json_schema=structured)
         # An endpoint that knows idempotency keys does not charge twice for a call whose answer was lost on the way.
         options: Any = {"headers": {"Idempotency-Key": call.key}}
-        try:
-            outcome: Answer | Exception = read(
-                await api.post("/chat/completions", body=body, cast_to=object, options=options)
-            )
-        except openai.APIStatusError as error:
-            outcome = self._meaning(error, structured)
-        except openai.APIConnectionError as error:
-            unreached = isinstance(error.__cause__, (httpx2.ConnectError, httpx2.ConnectTimeout))
-            late = isinstance(error, openai.APITimeoutError)
-            what = "it cannot be reached" if unreached else "no answer in time" if late else "the connection was cut"
-            outcome = Again(what, charged=not unreached)
-        except (Garbled, openai.APIResponseValidationError, ValueError):  # ValueError: JSON that is none
-            outcome = Again("an answer that is none in the chat format", charged=True)
-        if isinstance(outcome, Exception):
-            raise outcome  # here, where no error hangs on it that could hold the key
-        return outcome
 
-    def _meaning(self, error: openai.APIStatusError, structured: bool) -> Answer | Exception:
-        """What an error status is: a refusal, a reason to try again, or the end."""
-        teacher, status, codes = self.teacher, error.status_code, {error.code, error.type}
-        words = self.scrub(error.message)
-        at = f"{teacher.base_url} answered {status}"
-        if codes & set(QUOTA) or status == 402:
-            return TeacherStops(f"{at}: the account's quota is used up ({error.code}); top it up. {KEPT}")
-        if status in (401, 403):
-            named = f"the key in ${teacher.key_env}" if teacher.key_env else "a call without key (teacher.key_env=null)"
-            return TeacherStops(f"{at}: it does not take {named} for {teacher.model}. {KEPT}")
-        if status == 404:
-            return TeacherStops(
-                f"{at}: there is no model {teacher.model!r} or no chat API; see teacher.model, teacher.base_url. {KEPT}"
-            )
-        if status in (408, 409, 425, 429) or status >= 500:
-            return Again(
-                f"status {status}", wait=retry_after(error.response.headers), charged=status in (408, 502, 504)
-            )
-        if structured and re.search(r"response_format|schema|guided", words):
-            return NoSchema()
-        if codes & set(NOT_ANSWERED):
-            return Answer(words, "refused", teacher.model)
-        return TeacherStops(f"{at} ({error.code}): {words}. {KEPT}")
+        async def send() -> Answer:
+            return read(await api.post("/chat/completions", body=body, cast_to=object, options=options))
 
-    def _settled(self, call: Call, answer: Answer, most: float, tokens: int) -> Answer:
-        """The answer, stored and paid for. Raises TeacherStops where another model wrote it than was asked."""
-        answer = dataclasses.replace(answer, text=self.scrub(answer.text, cut=False))
-        dollars = most
-        if answer.counted:
-            dollars = self.teacher.dollars(answer.tokens_in, answer.tokens_cached, answer.tokens_out)
+        return await outcome(self.teacher, send, structured=structured)
+
+    def checked(self, answer: Answer) -> Answer:
+        """The answer as it can be kept. Raises TeacherStops where another model wrote it than was asked."""
         if not self.teacher.is_model(answer.model):
-            self.calls.fail(call.key, self.payer, dollars)
             raise TeacherStops(
-                f"{self.teacher.base_url} answers as {answer.model!r} when asked for {call.model!r}; if they are the same, "
+                f"{self.teacher.base_url} answers as {answer.model!r} when asked for {self.teacher.model!r}; if they are the same, "
                 f"say so with teacher.served_as={answer.model}"
             )
+        return dataclasses.replace(answer, text=without_key(self.teacher, answer.text))
+
+    def _settled(self, call: Call, answer: Answer, tokens: int) -> Answer:
+        """The answer, stored and paid for."""
+        dollars = self.most(call)
+        if answer.counted:
+            dollars = self.teacher.dollars(answer.tokens_in, answer.tokens_cached, answer.tokens_out)
+        try:
+            answer = self.checked(answer)
+        except TeacherStops:
+            self.calls.fail(call.key, self.payer, dollars)
+            raise
         unused = tokens - answer.tokens_in - answer.tokens_out if self.limits.tokens and answer.counted else 0
         self.calls.settle(call.key, self.payer, answer, dollars, unused=unused)
         return answer
@@ -238,27 +179,9 @@ class Client:
     def picture(self) -> int:
         return self.price.picture if self.price else PICTURE
 
-    def most(self, call: Call) -> float:
-        """The most dollars that the call can cost; 0 where the model has no price."""
-        return self.teacher.dollars(call.most_read(self.picture), 0, call.decoding.max_tokens)
-
-    def scrub(self, text: str, *, cut: bool = True) -> str:
-        """The text without the key, should an endpoint repeat it; with `cut`, as the end of an error line."""
-        key = self.teacher.key()
-        text = text.replace(key, "[key]") if key else text
-        return re.sub(r"\bsk-[\w*-]{6,}", "[key]", " ".join(text.split()))[:200] if cut else text
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that the endpoint asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date."""
-    with contextlib.suppress(KeyError, ValueError):
-        return max(0.0, float(headers["retry-after-ms"]) / 1000)
-    value = headers.get("retry-after", "")
-    with contextlib.suppress(ValueError):
-        return max(0.0, float(value))
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    return None
+    def most(self, call: Call, share: float = 1.0) -> float:
+        """The most dollars that the call can cost, at this share of the price; 0 where the model has none."""
+        return self.teacher.dollars(call.most_read(self.picture), 0, call.decoding.max_tokens) * share
 
 
 @asynccontextmanager

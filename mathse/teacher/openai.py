@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal
 from mathse.settings import settings
 from mathse.store import DOING, Doing
 from mathse.teacher import Text
+from mathse.teacher.batch import Batches, Batching
 from mathse.teacher.calls import Calls, Limits
 from mathse.teacher.client import Client
 from mathse.teacher.prices import Price, price_of
@@ -37,6 +38,7 @@ class ApiTeacher:
     """
 
     execution: ClassVar[tuple[str, ...]] = (
+        "way",
         "base_url",
         "key_env",
         "served_as",
@@ -51,6 +53,7 @@ class ApiTeacher:
         "budget_usd",
         "step_budgets_usd",
         "cache",
+        "batching",
     )
 
     model: str
@@ -58,6 +61,7 @@ class ApiTeacher:
     top_p: float | None
     max_tokens: int
     seed: int | None
+    way: Literal["call", "batch"]
     base_url: str
     key_env: str | None
     served_as: str | None
@@ -72,6 +76,7 @@ class ApiTeacher:
     budget_usd: float | None
     step_budgets_usd: dict[str, float | None]
     cache: str
+    batching: Batching
 
     def check(self) -> None:
         # Errors here never repeat a value that could be a key in the wrong place.
@@ -102,6 +107,11 @@ class ApiTeacher:
     @property
     def price(self) -> Price | None:
         return price_of(self.prices, self.model)
+
+    @property
+    def share(self) -> float:
+        """The share of the price that a call costs, the way it is asked."""
+        return self.batching.share if self.way == "batch" else 1.0
 
     def dollars(self, tokens_in: float, tokens_cached: float, tokens_out: float) -> float:
         """What so many tokens cost; 0 where the model has no price."""
@@ -152,9 +162,16 @@ class ApiTeacher:
         answers = {call.key: known.find(call.key) for call in calls}
         missing = [call for call in calls if answers[call.key] is None]
         if missing:
-            new = asyncio.run(Client(self, known, DOING.get()).ask(missing))
-            answers.update((call.key, answer) for call, answer in zip(missing, new, strict=True))
+            asyncio.run(self._ask_endpoint(Client(self, known, DOING.get()), missing))
+            answers.update((call.key, known.find(call.key)) for call in missing)
         return [answer for call in calls if (answer := answers[call.key]) is not None]
+
+    async def _ask_endpoint(self, client: Client, calls: Sequence[Call]) -> None:
+        # What an earlier run sent by batch is waited for, not asked and paid again.
+        if self.way == "batch" or client.calls.batches():
+            await Batches(client).ask(calls, send=self.way == "batch")
+        if self.way == "call":
+            await client.ask([call for call in calls if client.calls.find(call.key) is None])
 
     def calls(self, chats: Sequence[Chat], schema: Mapping[str, Any] | None = None, index: int = 0) -> list[Call]:
         """What asking these chats would ask."""
