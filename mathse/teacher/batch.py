@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mathse.settings import settings
 from mathse.teacher.calls import Spent
-from mathse.teacher.client import Client, connections
+from mathse.teacher.client import Client, connection
 from mathse.teacher.errors import KEPT, Again, NoSchema, TeacherStops, meaning, outcome
 from mathse.teacher.wire import Answer, Call, Garbled, read
 
@@ -60,7 +60,7 @@ class Batches:
         """
         todo = {call.key: call for call in calls}
         fruitless = 0
-        async with connections(self.teacher, 1) as (api,):
+        async with connection(self.teacher) as api:
             await self._find_lost(api)
             while True:
                 todo = {key: call for key, call in todo.items() if self.calls.find(key) is None}
@@ -231,21 +231,21 @@ class Batches:
                 self.calls.learn(self.client.plain)
             if isinstance(meant, Exception):
                 raise meant
-            self.calls.settle(key, payer, meant, 0.0)
+            self.calls.settle(key, payer, meant, 0.0, way="batched")
             return
         try:
             answer: Answer = read(body)
         except Garbled:
-            self.calls.fail(key, payer, most)
+            self.calls.fail(key, payer, most, way="batched")
             return
         spent = self.teacher.dollars(answer.tokens_in, answer.tokens_cached, answer.tokens_out) * self.batching.share
         dollars = spent if answer.counted else most
         try:
             answer = self.client.checked(answer)
         except TeacherStops:
-            self.calls.fail(key, payer, dollars)
+            self.calls.fail(key, payer, dollars, way="batched")
             raise
-        self.calls.settle(key, payer, answer, dollars)
+        self.calls.settle(key, payer, answer, dollars, way="batched")
 
     async def _patiently(self, send: Callable[[], Awaitable[T]]) -> T:
         """What `send` brings, tried again while that makes sense."""

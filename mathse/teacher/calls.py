@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
@@ -52,6 +53,9 @@ ELSE = """SELECT 1 FROM answers WHERE key = ? UNION ALL SELECT 1 FROM flying WHE
     UNION ALL SELECT 1 FROM batched WHERE key = ?"""
 ELSEWHERE = 0.05  # seconds between looks at what another process does
 SWEEP_EVERY = 1.0
+
+
+Way = Literal["flying", "batched"]  # how a call that has no answer yet is on its way
 
 
 class Spent(RuntimeError):
@@ -203,11 +207,12 @@ class Calls:
             self.db.executemany("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?)", taken)
         return 0.0
 
-    def settle(self, key: str, payer: Doing, answer: Answer, dollars: float, *, unused: int = 0) -> None:
+    def settle(
+        self, key: str, payer: Doing, answer: Answer, dollars: float, *, unused: int = 0, way: Way = "flying"
+    ) -> None:
         """Store the answer and book what it cost, at once. `unused` tokens of what was taken from the minute go back."""
         with self._transaction() as db:
-            db.execute("DELETE FROM flying WHERE key = ?", (key,))
-            db.execute("DELETE FROM batched WHERE key = ?", (key,))
+            db.execute(f"DELETE FROM {way} WHERE key = ?", (key,))
             row = (key, *dataclasses.astuple(answer))
             db.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             cut, refused = answer.ended == "length", answer.ended == "refused"
@@ -216,11 +221,10 @@ class Calls:
             if unused:
                 db.execute("UPDATE buckets SET level = level + ? WHERE name = 'tokens'", (unused,))
 
-    def fail(self, key: str, payer: Doing, lost: float) -> None:
+    def fail(self, key: str, payer: Doing, lost: float, *, way: Way = "flying") -> None:
         """The call in flight brought no answer, and the endpoint may have charged `lost` dollars for it."""
         with self._transaction() as db:
-            db.execute("DELETE FROM flying WHERE key = ?", (key,))
-            db.execute("DELETE FROM batched WHERE key = ?", (key,))
+            db.execute(f"DELETE FROM {way} WHERE key = ?", (key,))
             if lost:
                 self._book(payer, (0, 0, 0, 0, 0, 0, 0.0, lost))
 

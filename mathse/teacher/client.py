@@ -12,7 +12,7 @@ import asyncio
 import dataclasses
 import random
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from mathse.progress import progress
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 LONGEST_PAUSE = 60.0  # seconds between two tries where the endpoint does not say
 LONGEST_WAIT = 3600.0  # seconds that an endpoint may ask to wait; for a daily quota it is better to come back
-LANE = 16  # connections that one HTTP pool takes care of; its bookkeeping grows with their square
 
 
 class Client:
@@ -47,13 +46,15 @@ class Client:
 
     async def ask(self, calls: Sequence[Call]) -> list[Answer]:
         """The answer to each call, in order; equal calls are asked once. Raises TeacherStops or Spent."""
+        if not calls:
+            return []
         answers: list[Answer | None] = [None] * len(calls)
         todo = iter(enumerate(calls))
         with progress("asking the teacher", len(calls), "calls") as shown:
             workers = min(self.limits.concurrency, len(calls))
-            async with connections(self.teacher, -(-workers // LANE)) as lanes:
+            async with connection(self.teacher) as api:
 
-                async def work(api: openai.AsyncOpenAI) -> None:
+                async def work() -> None:
                     for i, call in todo:
                         if self.stopped:
                             return
@@ -64,7 +65,7 @@ class Client:
                             return
                         shown.advance(1)
 
-                await asyncio.gather(*(work(lanes[i % len(lanes)]) for i in range(workers)))
+                await asyncio.gather(*(work() for _ in range(workers)))
         if self.stopped:
             raise self.stopped
         return [answer for answer in answers if answer is not None]
@@ -185,22 +186,18 @@ class Client:
 
 
 @asynccontextmanager
-async def connections(teacher: ApiTeacher, count: int) -> AsyncIterator[list[openai.AsyncOpenAI]]:
-    """So many clients of the endpoint; each keeps its connections."""
+async def connection(teacher: ApiTeacher) -> AsyncIterator[openai.AsyncOpenAI]:
+    """The openai package's client of the endpoint."""
     import httpx2
     import openai
 
-    tls = httpx2.create_ssl_context()
-    async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(
-                openai.AsyncOpenAI(
-                    base_url=teacher.base_url,
-                    api_key=teacher.key() or "none",
-                    max_retries=0,  # ours know of the other calls
-                    timeout=httpx2.Timeout(teacher.timeout, connect=min(10.0, teacher.timeout)),
-                    http_client=openai.DefaultAsyncHttpxClient(verify=tls),
-                )
-            )
-            for _ in range(count)
-        ]
+    from mathse.teacher.transport import Transport
+
+    async with openai.AsyncOpenAI(
+        base_url=teacher.base_url,
+        api_key=teacher.key() or "none",
+        max_retries=0,  # ours know of the other calls
+        timeout=httpx2.Timeout(teacher.timeout, connect=min(10.0, teacher.timeout)),
+        http_client=openai.DefaultAsyncHttpxClient(transport=Transport(teacher.base_url)),
+    ) as api:
+        yield api

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -104,7 +105,7 @@ class ApiTeacher:
                 "or take no budget"
             )
 
-    @property
+    @functools.cached_property
     def price(self) -> Price | None:
         return price_of(self.prices, self.model)
 
@@ -162,16 +163,19 @@ class ApiTeacher:
         answers = {call.key: known.find(call.key) for call in calls}
         missing = [call for call in calls if answers[call.key] is None]
         if missing:
-            asyncio.run(self._ask_endpoint(Client(self, known, DOING.get()), missing))
-            answers.update((call.key, known.find(call.key)) for call in missing)
+            answers |= asyncio.run(self._ask_endpoint(Client(self, known, DOING.get()), missing))
         return [answer for call in calls if (answer := answers[call.key]) is not None]
 
-    async def _ask_endpoint(self, client: Client, calls: Sequence[Call]) -> None:
-        # What an earlier run sent by batch is waited for, not asked and paid again.
-        if self.way == "batch" or client.calls.batches():
+    async def _ask_endpoint(self, client: Client, calls: Sequence[Call]) -> dict[str, Answer]:
+        """The answers by key."""
+        answers: dict[str, Answer] = {}
+        if (
+            self.way == "batch" or client.calls.batches()
+        ):  # sent by an earlier run: waited for, not asked and paid again
             await Batches(client).ask(calls, send=self.way == "batch")
-        if self.way == "call":
-            await client.ask([call for call in calls if client.calls.find(call.key) is None])
+            answers = {call.key: answer for call in calls if (answer := client.calls.find(call.key))}
+        rest = [call for call in calls if call.key not in answers]
+        return answers | {call.key: answer for call, answer in zip(rest, await client.ask(rest), strict=True)}
 
     def calls(self, chats: Sequence[Chat], schema: Mapping[str, Any] | None = None, index: int = 0) -> list[Call]:
         """What asking these chats would ask."""
