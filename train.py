@@ -14,40 +14,28 @@ os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are, and are s
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-MISTAKES = (
-    ValueError,
-    TypeError,
-    OSError,
-    RuntimeError,
-)  # what a user can cause; anything else is ours, and shows its traceback
 FAILED: list[str] = []
 
 
 def run(cfg: DictConfig) -> None:
     """One job: the models of Algorithm 1, their accuracy on the benchmark, and a report."""
-    from mathse.algorithm import mathse
     from mathse.config import experiment
+    from mathse.plan import plan
     from mathse.preflight import check
-    from mathse.report import Reporter
-    from mathse.steps.data import fitting, load
-    from mathse.steps.evaluate import evaluate
+    from mathse.report import Reporter, run_name
     from mathse.store import Store
-    from mathse.types import Model
+    from mathse.whole import whole
 
     exp = experiment(cfg)
+    store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=run_name(exp))
+    if exp.dry_run:
+        print(plan(exp, store), flush=True)
+        return
     if exp.scale != "tiny":
         check(exp)
-    store = Store(Path(exp.store), exp.runtime, explain=exp.explain)
     with Reporter(exp) as reporter:
         store.watcher = reporter
-        problems = store.run(load, data=exp.data)
-        test = store.run(load, data=exp.benchmark.data)
-        if exp.most_pictures is not None:
-            problems, test = (
-                store.run(fitting, problems=some, most_pictures=exp.most_pictures) for some in (problems, test)
-            )
-        for model in [Model(exp.backbone), *mathse(exp, problems, store.run)]:
-            scored = store.run(evaluate, model=model, benchmark=exp.benchmark, problems=test, sampling=exp.decoding)
+        for model, scored in whole(exp, store.run):
             reporter.score(model, scored)
         reporter.finish()
 
@@ -56,6 +44,8 @@ def job(cfg: DictConfig) -> None:
     """`run`, with a user's mistake as one line. In a sweep the other jobs go on."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
+
+    from mathse.run_step import MISTAKES
 
     try:
         run(cfg)

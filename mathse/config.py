@@ -57,6 +57,7 @@ class Experiment:
     store: str
     report: str
     tracker: Literal["wandb", "none"]
+    dry_run: bool
     explain: bool
 
     @property

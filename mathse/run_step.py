@@ -7,18 +7,26 @@ one step here instead of the whole algorithm.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
-from mathse.store import METRICS, RECIPE, RUNTIME, call, find, restore
+from mathse.store import CALL, METRICS, RECIPE, call, find, restore
+
+# What a user or an endpoint can cause; anything else is ours, and shows its traceback.
+MISTAKES = (ValueError, TypeError, OSError, RuntimeError)
 
 
 def main() -> None:
     work = Path(sys.argv[1])
-    recipe = json.loads((work / RECIPE).read_text(encoding="utf-8"))
-    inputs = {name: restore(value, work.parent) for name, value in recipe["inputs"].items()}
-    runtime = restore(json.loads((work / RUNTIME).read_text()), work.parent)
-    metrics = call(find(recipe["step"]), work, inputs, runtime)
+    step = find(json.loads((work / RECIPE).read_text(encoding="utf-8"))["step"])
+    given = restore(json.loads((work / CALL).read_text(encoding="utf-8")), work.parent)
+    try:
+        metrics = call(step, work, given["inputs"], given["runtime"], given["run"])
+    except MISTAKES as error:
+        if os.environ.get("MATHSE_TRACEBACK"):
+            raise
+        sys.exit(f"mathse: {error}")
     (work / METRICS).write_text(json.dumps(metrics))
 
 

@@ -2,7 +2,8 @@
 
 - A recipe is the step's name and version, its settings, and the names of the artifacts it reads: a Merkle chain of JSON
   that people can read (`record.json`). Everything the caller gives a step is identity.
-- What the store itself hands to a step (where to write, `runtime`: device, batch size) never is.
+- What the store itself hands to a step (where to write, `runtime`: device, batch size) never is, nor are the fields that a
+  settings class names in its `execution`: an endpoint, a limit, a budget.
 - A step works in `<name>.partial`, which survives a kill so that long steps go on inside it. Files whose name begins with
   a dot are its scratch; they go once the record is written, which comes last; then the directory is renamed.
 - A lock lets two processes that want one recipe compute it once.
@@ -23,6 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -32,7 +34,7 @@ from filelock import FileLock, Timeout
 from mathse.settings import settings
 
 RECORD = "record.json"
-RECIPE, RUNTIME, METRICS = ".recipe.json", ".runtime.json", ".metrics.json"  # in the work directory only
+RECIPE, CALL, METRICS = ".recipe.json", ".call.json", ".metrics.json"  # in the work directory only
 
 
 @settings
@@ -68,25 +70,39 @@ class Artifact:
         return self.name.rpartition("-")[0]
 
 
+@dataclass(frozen=True)
+class Doing:
+    """Which step of which run is being computed: who pays for what is bought meanwhile."""
+
+    run: str = ""
+    step: str = ""
+
+
+NOTHING = Doing()
+DOING: ContextVar[Doing] = ContextVar("DOING", default=NOTHING)
+
+
 class Watcher(Protocol):
     """Whoever wants to hear of steps: the reporter."""
 
     def step(self, artifact: Artifact, recipe: Mapping[str, Any], *, cached: bool, seconds: float) -> None: ...
 
 
-def canonical(value: Any) -> Any:
-    """The identity of a value as plain JSON. Raises TypeError for what has none."""
+def canonical(value: Any, *, whole: bool = False) -> Any:
+    """The identity of a value as plain JSON; with `whole`, its `execution` fields too. Raises TypeError for what has none."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Artifact):
         return {"artifact": value.name}
     if isinstance(value, (list, tuple)):
-        return [canonical(member) for member in value]
+        return [canonical(member, whole=whole) for member in value]
     if isinstance(value, Mapping):
-        return {str(key): canonical(member) for key, member in sorted(value.items())}
+        return {str(key): canonical(member, whole=whole) for key, member in sorted(value.items())}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
-        fields = {field.name: canonical(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        left_out = () if whole else getattr(kind, "execution", ())
+        names = [field.name for field in dataclasses.fields(value) if field.name not in left_out]
+        fields = {name: canonical(getattr(value, name), whole=whole) for name in names}
         content = {"content": canonical(value.recipe())} if hasattr(value, "recipe") else {}
         return {"_target_": f"{kind.__module__}.{kind.__qualname__}", **fields, **content}
     raise TypeError(f"{value!r} ({type(value).__name__}) has no stable identity and cannot be part of a recipe")
@@ -122,10 +138,14 @@ def name_of(recipe: Mapping[str, Any]) -> str:
 
 
 class Store:
-    """A folder of artifacts. `explain` prints, for each step that has to be computed, what differs from its nearest relative."""
+    """A folder of artifacts. `explain` prints, for each step that has to be computed, what differs from its nearest relative;
+    `name` is the run's, on whose account steps spend."""
 
-    def __init__(self, root: Path, runtime: Runtime, watcher: Watcher | None = None, *, explain: bool = False) -> None:
+    def __init__(
+        self, root: Path, runtime: Runtime, watcher: Watcher | None = None, *, explain: bool = False, name: str = ""
+    ) -> None:
         self.root = root.resolve()
+        self.name = name
         self.runtime = runtime
         self.watcher = watcher
         self.explain = explain
@@ -201,9 +221,9 @@ class Store:
         _write_json(work / RECIPE, recipe)
         begun = time.time()
         if self.runtime.isolate:
-            metrics = self._in_own_process(work)
+            metrics = self._in_own_process(work, inputs)
         else:
-            metrics = call(step, work, inputs, self.runtime)
+            metrics = call(step, work, inputs, self.runtime, self.name)
         files = sorted(path for path in work.rglob("*") if path.is_file() and not path.name.startswith("."))
         record = {
             **recipe,
@@ -216,8 +236,9 @@ class Store:
         _write_json(work / RECORD, record)
         _settle(work, final)
 
-    def _in_own_process(self, work: Path) -> dict[str, float]:
-        _write_json(work / RUNTIME, canonical(self.runtime))
+    def _in_own_process(self, work: Path, inputs: Mapping[str, Any]) -> dict[str, float]:
+        whole = {"inputs": dict(inputs), "runtime": self.runtime, "run": self.name}
+        _write_json(work / CALL, canonical(whole, whole=True))
         done = subprocess.run([sys.executable, "-m", "mathse.run_step", str(work)])
         if done.returncode:
             raise RuntimeError(
@@ -254,11 +275,15 @@ def _settle(work: Path, final: Path) -> None:
 
 
 def call(
-    step: Callable[..., Mapping[str, float]], work: Path, inputs: Mapping[str, Any], runtime: Runtime
+    step: Callable[..., Mapping[str, float]], work: Path, inputs: Mapping[str, Any], runtime: Runtime, run: str
 ) -> dict[str, float]:
-    """Call the step, with `runtime` if it asks for it."""
+    """Call the step on the account of `run`, with `runtime` if it asks for it."""
     extra = {"runtime": runtime} if "runtime" in inspect.signature(step).parameters else {}
-    return dict(step(work, **inputs, **extra))
+    token = DOING.set(Doing(run, work.name.removesuffix(".partial")))
+    try:
+        return dict(step(work, **inputs, **extra))
+    finally:
+        DOING.reset(token)
 
 
 def restore(data: Any, root: Path) -> Any:

@@ -99,6 +99,16 @@ class Model:
     name: str = "base"
 
 
+def language_of(text: str) -> Literal["en", "zh"]:
+    """Chinese where there are Chinese characters among the words, English elsewhere; formulas are neither.
+
+    >>> language_of("如图，AB=3cm，求 △ABC 的面积"), language_of("Name the sides of 口 in cm.")
+    ('zh', 'en')
+    """
+    words, characters = (len(re.findall(pattern, text)) for pattern in (r"[A-Za-z]{3,}", r"[\u4e00-\u9fff]"))
+    return "zh" if characters and characters >= words else "en"
+
+
 class Part(NamedTuple):
     """A stretch of a solution: `head` ("Step 2: ") and `body` as written; `step` counts the steps from 1, None for what is none."""
 
@@ -107,8 +117,8 @@ class Part(NamedTuple):
     step: int | None
 
 
-ANSWER = "the answer to this problem is"
-ENDING = re.compile(rf"(?im)^[^\S\n]*+{ANSWER}\b")
+ANSWER = r"(?:the answer to this problem is\b|(?:这道题的|最终)?答案[是为])"
+ENDING = re.compile(rf"(?im)^[^\S\n]*+{ANSWER}")
 STEP = re.compile(r"(?im)^[ \t#*_>]*+(?:step[ \t]+|步骤[ \t]*|第[ \t]*)(\d+)[ \t]*步?[ \t*_]*+[:.：][ \t*_]*+")
 POINT = re.compile(r"(?m)^([ \t]*+)[#*_> ]*+[(（]?(\d{1,3})(?:[.)）][*_]*+(?=\s)|、)[ \t]*+")
 BLANK = re.compile(r"\n(?:[^\S\n]*+\n)++")
@@ -128,7 +138,7 @@ def parts_of(text: str) -> list[Part]:
     parts, count = [Part("", body[: starts[0][0]], None)], 0
     for (start, words), end in zip(starts, ends, strict=True):
         said = body[words:end].strip()
-        answers = start == words and said.lower().startswith(ANSWER)  # on one line with the last step
+        answers = start == words and ENDING.match(said)  # on one line with the last step
         is_step = bool(said) and not answers
         count += is_step
         parts.append(Part(body[start:words], body[words:end], count if is_step else None))

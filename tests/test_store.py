@@ -5,11 +5,12 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from mathse.settings import settings
-from mathse.store import Artifact, Runtime, Store, canonical, means, name_of, recipe_of
+from mathse.store import DOING, Artifact, Doing, Runtime, Store, canonical, means, name_of, recipe_of
 
 RUNTIME = Runtime(device="cpu", threads=1, batch_size=4, isolate=False, unfold=True, recompute=False, save_every=1.0)
 CALLS: list[str] = []
@@ -97,6 +98,31 @@ def test_settings_carry_their_class_and_the_content_of_their_files() -> None:
         "kind": "dry",
         "content": {"sha256": "abc"},
     }
+
+
+@settings
+class Oven:
+    execution: ClassVar[tuple[str, ...]] = ("brand", "fuse_amperes")
+    degrees: int
+    brand: str
+    fuse_amperes: int
+
+
+def test_execution_fields_of_settings_are_no_identity() -> None:
+    old, new = (Oven(degrees=200, brand=brand, fuse_amperes=amperes) for brand, amperes in (("A", 16), ("B", 32)))
+    assert canonical([old]) == canonical([new]) == [{"_target_": f"{__name__}.Oven", "degrees": 200}]
+    assert canonical(old, whole=True) != canonical(new, whole=True)
+
+
+def account(out: Path, *, flour: int) -> dict[str, float]:
+    (out / "account.txt").write_text(f"{DOING.get().run} {DOING.get().step}")
+    return {}
+
+
+def test_a_step_knows_on_whose_account_it_works(tmp_path: Path) -> None:
+    artifact = Store(tmp_path, RUNTIME, name="my-run").run(account, flour=1)
+    assert (artifact.path / "account.txt").read_text() == f"my-run {artifact.name}"
+    assert DOING.get() == Doing()
 
 
 def fails_half_way(out: Path, *, lucky: int) -> dict[str, float]:

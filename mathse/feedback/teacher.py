@@ -15,7 +15,7 @@ from mathse.feedback.verdicts import READING
 from mathse.settings import settings
 from mathse.store import Artifact, Runtime
 from mathse.teacher import Teacher
-from mathse.types import Chat, Model, Solution, Turn, Verdict
+from mathse.types import Chat, Model, Solution, Turn, Verdict, language_of
 
 ANNOTATE = """You are a strict evaluator of solutions. Compare the solution with the picture and with the reference answer, step by step. \
 Name the first wrong step and analyse why it is wrong. Another form of the same answer counts as correct. \
@@ -26,10 +26,18 @@ Never reveal the final answer in your analysis.
 {solution}
 </solution>"""
 
+ANNOTATE_ZH = """你是一位严格的解题评阅者。请把这个解答与图和参考答案一步一步地对照。指出第一个错误的步骤，并分析它为什么错。\
+同一答案的不同写法算正确。分析中绝不能透露最终答案。
+<question>{question}</question>
+<reference>{answer}</reference>
+<solution>
+{solution}
+</solution>"""
+
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "status": {"enum": ["CORRECT", "WRONG"]},
+        "status": {"type": "string", "enum": ["CORRECT", "WRONG"]},
         "error_step": {"type": ["string", "null"]},
         "error_analysis": {"type": ["string", "null"]},
     },
@@ -41,7 +49,8 @@ SCHEMA: dict[str, Any] = {
 def ask_for_annotation(solution: Solution) -> Chat:
     """The chat that asks for the annotation of one solution."""
     problem = solution.problem
-    text = ANNOTATE.format(question=problem.question, answer=problem.answer, solution=solution.text)
+    prompt = {"en": ANNOTATE, "zh": ANNOTATE_ZH}[language_of(problem.question)]
+    text = prompt.format(question=problem.question, answer=problem.answer, solution=solution.text)
     return (Turn("user", text, problem.images),)
 
 

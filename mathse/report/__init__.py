@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mathse.report.files import write_text
 from mathse.report.roles import role_of, round_of
-from mathse.report.summary import Scored, summarise
+from mathse.report.summary import Scored, paid, summarise
 from mathse.report.text import closing, line, write_markdown
 from mathse.steps.data import judged_rows
 from mathse.store import Artifact, canonical
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mathse.config import Experiment
     from mathse.report.wandb import Tracker
 
-NOT_IDENTITY = ("runtime", "store", "report", "tracker", "explain")
+NOT_IDENTITY = ("runtime", "store", "report", "tracker", "dry_run", "explain")
 
 
 class Reporter:
@@ -103,6 +103,7 @@ class Reporter:
             "stage": self.exp.stage,
             "K": self.exp.K,
             **summarise(self.exp.benchmark.name, self.scores, self.rounds, self.orm),
+            **paid(list(self.artifacts.values()), {step["name"] for step in self.steps if step["cached"]}),
             "steps": self.steps,
             "seconds": round(time.monotonic() - self.begun, 1),
             "peak_rss_mb": peak // 1024,

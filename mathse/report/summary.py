@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,30 @@ def summarise(
         ],
         "orm": dict(orm),
     }
+
+
+MONEY = ("calls_paid", "tokens_in", "tokens_cached", "tokens_out", "dollars", "dollars_lost")
+
+
+def paid(artifacts: Sequence[Artifact], found: Set[str]) -> dict[str, Any]:
+    """teacher of summary.json: what each step that asked a paid teacher cost, and all of them; `new` is what this run itself paid.
+
+    Empty where nobody was paid. Dollars are missing where the model has no price.
+    """
+    rows = [
+        {"step": artifact.name, "found": artifact.name in found}
+        | {name: artifact.metrics[name] for name in MONEY if name in artifact.metrics}
+        for artifact in artifacts
+        if "calls_paid" in artifact.metrics
+    ]
+    if not rows:
+        return {}
+    new = [row for row in rows if not row["found"]]
+    return {"teacher": {"steps": rows, "total": _sum(rows, rows), "new": _sum(new, rows)}}
+
+
+def _sum(rows: Sequence[Mapping[str, Any]], known: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    return {name: sum(row.get(name, 0.0) for row in rows) for name in MONEY if any(name in row for row in known)}
 
 
 def comparisons(scores: Sequence[Scored]) -> list[dict[str, Any]]:

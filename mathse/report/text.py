@@ -30,9 +30,9 @@ def _words(artifact: Artifact, role: str) -> str:
             left_out = f", {m['left_out']:.0f} left out: too many pictures" if "left_out" in m else ""
             return f"{m['problems']:.0f} {what.get(role, 'problems')}{' remain' * (artifact.step == 'remaining')}{left_out}"
         case "distill":
-            return f"{m['solutions']:.0f} solutions by the teacher"
+            return f"{m['solutions']:.0f} solutions by the teacher{_dropped(m)}{_cost(m)}"
         case "reflect":
-            return f"{m['solutions']:.0f} repairs by the teacher"
+            return f"{m['solutions']:.0f} repairs by the teacher{_dropped(m)}{_cost(m)}"
         case "generate":
             return f"{m['solutions']:.0f} solutions by {_the(role)}"
         case "judge":
@@ -44,9 +44,7 @@ def _words(artifact: Artifact, role: str) -> str:
             who = "" if role == "orm" else f"{role}: "
             return f"{who}{m['rows']:.0f} rows, {m['steps']:.0f} steps, loss {m['loss']:.3f}{held_out}"
         case "annotate":
-            return (
-                f"{m['wrong']:.0f} wrong solutions annotated, {m['right']:.0f} right ones, {m['dropped']:.0f} dropped"
-            )
+            return f"{m['wrong']:.0f} wrong solutions annotated, {m['right']:.0f} right ones, {m['dropped']:.0f} dropped{_cost(m)}"
         case "test_orm":
             return (
                 f"right ones accepted {m['correct_accuracy']:.2f}, wrong ones rejected {m['wrong_accuracy']:.2f}, "
@@ -57,6 +55,14 @@ def _words(artifact: Artifact, role: str) -> str:
         case "evaluate":
             return f"{role}: {100 * m['accuracy']:.1f} % of {m['n']:.0f}"
     return ", ".join(f"{key} {value:g}" for key, value in m.items())
+
+
+def _dropped(m: Mapping[str, float]) -> str:
+    return f", {m['dropped']:.0f} cut short or refused" if m.get("dropped") else ""
+
+
+def _cost(m: Mapping[str, float]) -> str:
+    return f"; {m['calls_paid']:.0f} calls, {dollars(m)} $" if m.get("calls_paid") and "dollars" in m else ""
 
 
 def _the(role: str) -> str:
@@ -97,6 +103,25 @@ def orm_table(orm: Mapping[str, float]) -> list[list[str]]:
     ]
 
 
+def money_table(teacher: Mapping[str, Any]) -> list[list[str]]:
+    """The table of what the teacher cost, header first."""
+    totals = [("all", teacher["total"]), ("paid by this run", teacher["new"])]
+    rows = [(f"{row['step']}{' (found)' * row['found']}", row) for row in teacher["steps"]] + totals
+    table = [["teacher", "calls", "tokens in", "of them cached", "tokens out", "dollars"]]
+    for name, row in rows:
+        counts = [f"{row[key]:.0f}" for key in ("calls_paid", "tokens_in", "tokens_cached", "tokens_out")]
+        table.append([name, *counts, dollars(row)])
+    return table
+
+
+def dollars(row: Mapping[str, float]) -> str:
+    """An amount, with what may have been charged for calls that were lost."""
+    if "dollars" not in row:
+        return "no price known"
+    lost = f" (and up to {row['dollars_lost']:.4f} lost)" if row["dollars_lost"] else ""
+    return f"{row['dollars']:.4f}{lost}"
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> str:
     """A table for a terminal."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -117,6 +142,8 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) 
         parts += ["", aligned(round_table(summary))]
     if summary["orm"]:
         parts += ["", aligned(orm_table(summary["orm"]))]
+    if "teacher" in summary:
+        parts += ["", aligned(money_table(summary["teacher"]))]
     computed = [step for step in summary["steps"] if not step["cached"]]
     parts += [
         "",
@@ -185,6 +212,8 @@ def write_markdown(
             "Percent of the solutions that the judge rejected, by the words of its analyses.",
             markdown(error_table(judged)),
         ]
+    if "teacher" in summary:
+        parts += ["## Teacher", markdown(money_table(summary["teacher"]))]
     for title, part in (("By family of problems", "source"), ("By level of difficulty", "level")):
         tables = [by_part(scored, part) for scored in scores]
         head = [part, "n", *(scored.model.name for scored in scores)]

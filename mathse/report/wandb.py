@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from mathse.report.examples import Example, Group
 from mathse.report.files import shown
 from mathse.report.roles import round_of
+from mathse.report.summary import MONEY
 from mathse.store import Artifact, canonical
 
 if TYPE_CHECKING:
@@ -123,6 +124,9 @@ class Tracker:
         k = round_of(role)
         if k:
             self.run.log({"round": k, **{f"rounds/{key}": value for key, value in artifact.metrics.items()}})
+        if "calls_paid" in artifact.metrics:
+            spent = {key: artifact.metrics[key] for key in MONEY if key in artifact.metrics}
+            self.run.summary.update({f"teacher/{artifact.step}/{key}": value for key, value in spent.items()})
         if artifact.step == "test_orm":
             self.run.summary.update({f"orm/test/{key}": value for key, value in artifact.metrics.items()})
 
@@ -136,6 +140,8 @@ class Tracker:
         """A table of solutions with their pictures, and the run's totals."""
         self.run.log({"samples": self._samples(groups)})
         self.run.summary.update({key: summary[key] for key in ("seconds", "peak_rss_mb")})
+        if "teacher" in summary:
+            self.run.summary.update({f"teacher/{key}": value for key, value in summary["teacher"]["total"].items()})
 
     def close(self, *, failed: bool) -> None:
         """End the run, marked as failed where it failed."""

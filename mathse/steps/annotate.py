@@ -10,10 +10,10 @@ from mathse.feedback import parse_verdict
 from mathse.feedback.teacher import ANNOTATE, SCHEMA, ask_for_annotation, reveals
 from mathse.shards import in_chunks
 from mathse.store import Artifact, means
-from mathse.teacher import Teacher
+from mathse.teacher import Teacher, bill
 from mathse.types import Judged, Solution, Verdict, read_jsonl, write_jsonl
 
-CHUNK = 64
+CHUNK = 4096  # what is paid for is kept call by call
 
 
 @means(version=2, prompts=(ANNOTATE,))
@@ -23,11 +23,7 @@ def annotate(out: Path, *, judged: Artifact, teacher: Teacher, seed: int) -> dic
     An annotation that breaks the schema or reveals the final answer is asked for once more, then dropped and counted. The larger
     of the two classes is cut to the smaller by a seeded draw.
     """
-    rows = read_jsonl(Judged, judged.path / "judged.jsonl")
-    wrong = [row for row in rows if row.verdict.status == "wrong"]
-    right = [row for row in rows if row.verdict.status == "correct"]
-    Random(f"{seed}/wrong").shuffle(wrong)
-    Random(f"{seed}/right").shuffle(right)
+    wrong, right = shuffled(judged, seed)
     size = min(len(wrong), len(right))
     if not size:
         raise ValueError(
@@ -48,7 +44,23 @@ def annotate(out: Path, *, judged: Artifact, teacher: Teacher, seed: int) -> dic
         out, wrong[:size], work, Judged, file="judged.jsonl", chunk=CHUNK, label="teacher annotates", unit="solutions"
     )
     write_jsonl(out / "judged.jsonl", [*annotated, *right[:size]])
-    return {"wrong": len(annotated), "right": size, "dropped": size - len(annotated), "teacher_calls": size}
+    return {
+        "wrong": len(annotated),
+        "right": size,
+        "dropped": size - len(annotated),
+        "teacher_calls": size,
+        **bill(teacher),
+    }
+
+
+def shuffled(judged: Artifact, seed: int) -> tuple[list[Judged], list[Judged]]:
+    """The wrong and the right solutions, each in a seeded order."""
+    rows = read_jsonl(Judged, judged.path / "judged.jsonl")
+    wrong = [row for row in rows if row.verdict.status == "wrong"]
+    right = [row for row in rows if row.verdict.status == "correct"]
+    Random(f"{seed}/wrong").shuffle(wrong)
+    Random(f"{seed}/right").shuffle(right)
+    return wrong, right
 
 
 def _ask(rows: Sequence[Judged], teacher: Teacher, index: int) -> list[Verdict | None]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mathse.generation import Sampling
 from mathse.shards import in_chunks
 from mathse.store import Artifact, Runtime, means
-from mathse.types import Chat, Model, Problem, Solution, Turn, read_jsonl
+from mathse.types import Chat, Model, Problem, Solution, Turn, language_of, read_jsonl
 
 if TYPE_CHECKING:
     from mathse.backbones import Loaded
@@ -19,10 +19,15 @@ SOLVE = """You are an excellent mathematics teacher. Look at the picture and sol
 End with: The answer to this problem is ...
 {question}"""
 
+SOLVE_ZH = """你是一位优秀的数学老师。请看图，一步一步地解答这道题，每一步单独写一行。\
+最后写：这道题的答案是……
+{question}"""
+
 
 def ask(problem: Problem) -> Chat:
-    """The chat that asks for a solution of `problem`."""
-    return (Turn("user", SOLVE.format(question=problem.question), problem.images),)
+    """The chat that asks for a solution of `problem`, in its language."""
+    prompt = {"en": SOLVE, "zh": SOLVE_ZH}[language_of(problem.question)]
+    return (Turn("user", prompt.format(question=problem.question), problem.images),)
 
 
 @functools.lru_cache(maxsize=2)

@@ -1,0 +1,29 @@
+"""A whole run: problems in, the models of Algorithm 1, each of them evaluated. With another `run` it is planned instead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mathse.algorithm import mathse
+from mathse.steps.data import fitting, load
+from mathse.steps.evaluate import evaluate
+from mathse.types import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mathse.config import Experiment
+    from mathse.feedback import Run
+    from mathse.store import Artifact
+
+
+def whole(exp: Experiment, run: Run) -> Iterator[tuple[Model, Artifact]]:
+    """The base and the models of Algorithm 1, each with its evaluation on the benchmark."""
+    problems, test = run(load, data=exp.data), run(load, data=exp.benchmark.data)
+    if exp.most_pictures is not None:
+        problems, test = (run(fitting, problems=some, most_pictures=exp.most_pictures) for some in (problems, test))
+    for model in [Model(exp.backbone), *mathse(exp, problems, run)]:
+        yield (
+            model,
+            run(evaluate, model=model, benchmark=exp.benchmark, problems=test, sampling=exp.decoding),
+        )
