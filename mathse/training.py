@@ -33,7 +33,7 @@ from mathse.progress import Progress, progress
 from mathse.store import Runtime
 
 STATE = ".training.safetensors"  # scratch, until the step's record is written
-RELEASE_EVERY = 16  # steps; a run of the tiny default peaked at 3.3 GB without, at 2.5 GB with (experiments/LOG.md)
+RELEASE_EVERY = 8  # steps
 
 
 class Micro(Dataset[tuple[list[Row], int]]):
