@@ -121,6 +121,7 @@ def test_a_tampered_store_is_refused_and_recovers_when_told_how(whole: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # up to forty starts: 300 s are short beside other work
 @pytest.mark.parametrize("seed", range(2))
 def test_killed_anywhere_it_goes_on_and_ends_with_the_same_solutions_and_verdicts(
     whole: Path, tmp_path: Path, seed: int
