@@ -120,6 +120,15 @@ def test_a_tampered_store_is_refused_and_recovers_when_told_how(whole: Path) -> 
     finish(whole, "stage=sft")
 
 
+def test_a_refused_run_is_one_line_and_leaves_no_empty_report(tmp_path: Path) -> None:
+    process = start(tmp_path, "seed_size=5000", "tracker=none")
+    _, err = process.communicate()
+    assert process.returncode == 1
+    assert "seed_size" in err
+    assert len(err.strip().splitlines()) == 1
+    assert list((tmp_path / "reports").iterdir()) == []
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # up to forty starts: 300 s are short beside other work
 @pytest.mark.parametrize("seed", range(2))
