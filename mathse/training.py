@@ -33,7 +33,7 @@ from mathse.progress import Progress, progress
 from mathse.store import Runtime
 
 STATE = ".training.safetensors"  # scratch, until the step's record is written
-RELEASE_EVERY = 8  # steps
+RELEASE_EVERY = 16  # steps
 
 
 class Micro(Dataset[tuple[list[Row], int]]):
