@@ -18,7 +18,8 @@ from mathse.types import Judged, Solution, Turn, Verdict, read_jsonl
 
 
 def verdict_text(verdict: Verdict, analysis: bool, use_reference: bool) -> str:
-    """What the ORM should write: the paper's three fields, or the status alone for the binary one (Table 5)."""
+    """What the ORM should write: the paper's three fields, or the status alone for the binary one (Table 5); before them, where it
+    sees the reference answer, whether the two answers are the same."""
     wrong = verdict.status == "wrong"
     fields: dict[str, str | None] = {"status": verdict.status.upper()}
     if analysis:
