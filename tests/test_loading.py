@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from mathse.backbones.cogvlm2 import CogVLM2
@@ -135,6 +136,32 @@ def test_an_adapter_of_another_family_is_refused(family: str, backbone: Qwen2VL,
     edit(tmp_path / "adapter_config.json", lambda c: c.update(target_modules=layout.targets.replace("_model", "")))
     with pytest.raises(ValueError, match="belongs to another family"):
         backbone.load(tmp_path)
+
+
+@pytest.mark.parametrize("precision", [None, torch.bfloat16], ids=["float32", "bf16 autocast"])
+def test_the_adapted_layer_computes_what_peft_computes_and_its_gradient(
+    backbone: Qwen2VL, precision: torch.dtype | None
+) -> None:
+    from peft.tuners.lora import Linear4bit
+
+    from mathse.backbones.adapted import Adapted4bit
+
+    lora = Lora(rank=4, alpha=8, dropout=0.3)
+    layers = [m for m in backbone.load(lora=lora).module.modules() if isinstance(m, Adapted4bit)]
+    assert len(layers) == 4 * 7
+    layer = layers[0].train()
+    torch.nn.init.normal_(layer.lora_B["default"].weight, std=0.1)
+    matrices = (layer.lora_A["default"].weight, layer.lora_B["default"].weight)
+    x = torch.randn(3, 5, layer.in_features, requires_grad=True)
+    found = []
+    for forward in (Linear4bit.forward, Adapted4bit.forward):
+        torch.manual_seed(1)  # dropout's
+        with torch.autocast("cpu", dtype=precision, enabled=precision is not None):
+            out = forward(layer, x)
+        found.append((out.float(), *torch.autograd.grad(out.float().square().sum(), (x, *matrices))))
+    for theirs, ours in zip(*found, strict=True):
+        assert ours.shape == theirs.shape
+        assert (ours - theirs).norm() < (1e-2 if precision else 1e-6) * theirs.norm()
 
 
 def test_the_shape_counts_what_is_loaded(backbone: Qwen2VL) -> None:

@@ -37,7 +37,8 @@ def grouped_attention(
 ) -> tuple[Tensor, None]:
     """Mixed values (B, T, heads, size) of queries (B, heads, T, size), keys and values (B, key heads, S, size).
 
-    `attention_mask` (B, 1, T, S) is added to the scores; the signature is transformers' own.
+    `attention_mask` (B, 1, T, S) is added to the scores; the signature is transformers' own. In training the weights stay in
+    the queries' type, which autocast would take to float32 and back; the softmax computes in float32 in either.
     """
     if query.shape[2] > 1 and not torch.is_grad_enabled():  # reading prompts: the faster one, unlike in training
         mixed = nn.functional.scaled_dot_product_attention(
@@ -46,11 +47,12 @@ def grouped_attention(
         return mixed.transpose(1, 2).contiguous(), None
     batch, heads, length, size = query.shape
     groups = key.shape[1]
-    rows = query.reshape(batch, groups, heads // groups * length, size)
-    scores = (rows @ key.transpose(2, 3) * scaling).unflatten(2, (heads // groups, length))
-    if attention_mask is not None:
-        scores = scores + attention_mask[:, :, None]
-    weights = torch.softmax(scores, -1, dtype=torch.float32).to(query.dtype)
-    weights = nn.functional.dropout(weights, dropout, module.training)
-    mixed = weights.flatten(2, 3) @ value
+    with torch.autocast(query.device.type, enabled=False):
+        rows = (query * scaling).reshape(batch, groups, heads // groups * length, size)
+        scores = rows @ key.transpose(2, 3)
+        if attention_mask is not None:
+            scores = scores.unflatten(2, (heads // groups, length)) + attention_mask[:, :, None].to(scores.dtype)
+            scores = scores.flatten(2, 3)
+        weights = nn.functional.dropout(torch.softmax(scores, -1), dropout, module.training)
+        mixed = weights @ value
     return mixed.reshape(batch, heads, length, size).transpose(1, 2).contiguous(), None

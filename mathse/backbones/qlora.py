@@ -61,11 +61,13 @@ def attach(model: Any, adapter: Path | None, lora: Lora | None, *, targets: str)
     import peft
 
     if adapter is None:
+        from mathse.backbones.adapted import adapted
+
         assert lora is not None
         config = peft.LoraConfig(
             r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=targets, task_type="CAUSAL_LM"
         )
-        made = peft.get_peft_model(model, config)
+        made = peft.get_peft_model(model, adapted(config))
         check_trainable(made)
         return made
     return load_adapter(model, adapter, trainable=lora is not None)
@@ -76,9 +78,11 @@ def load_adapter(model: Any, adapter: Path, *, trainable: bool) -> Any:
     import peft
     from safetensors.torch import load_file
 
+    from mathse.backbones.adapted import adapted
+
     config = peft.LoraConfig.from_pretrained(str(adapter))
     try:
-        made = peft.get_peft_model(model, config)
+        made = peft.get_peft_model(model, adapted(config))
     except ValueError as error:
         raise ValueError(
             f"{adapter}: no layer of this backbone is called {config.target_modules}; the adapter belongs to another family"
