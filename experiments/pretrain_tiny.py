@@ -750,8 +750,8 @@ def make_optimizers(modules: nn.Module, rate: float) -> list[torch.optim.Optimiz
 
 
 def save(work: Path, modules: nn.Module, optimizers: Sequence[torch.optim.Optimizer], step: int) -> None:
-    """Write the whole state, then put it in place at once."""
-    tensors = {f"model/{k}": v.contiguous().clone() for k, v in modules.state_dict().items() if "lm_head" not in k}
+    """Write the whole state, then put it in place at once. Weights that have two names are written under both."""
+    tensors = {f"model/{k}": v.contiguous().clone() for k, v in modules.state_dict().items()}
     for o, optimizer in enumerate(optimizers):
         for i, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{o}/{i}/{k}": torch.as_tensor(v).clone() for k, v in state.items()}
@@ -767,9 +767,7 @@ def restore(work: Path, modules: nn.Module, optimizers: Sequence[torch.optim.Opt
     if not path.exists():
         return 0
     tensors = load_file(path)
-    modules.load_state_dict(
-        {k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")}, strict=False
-    )
+    modules.load_state_dict({k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")})
     for o, optimizer in enumerate(optimizers):
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():

@@ -5,10 +5,12 @@ from __future__ import annotations
 import operator
 import re
 from itertools import islice
+from pathlib import Path
 from random import Random
 from types import ModuleType
 
 import pytest
+import torch
 
 from mathse.figures import stream
 from mathse.figures.program import Program
@@ -99,3 +101,29 @@ def test_the_pictures_of_each_family_are_told_apart_by_its_tokens(recipe: Module
             assert all(recipe.side_of(view) ** 2 == len(view) for view in views)
             marks = sorted(mark.text for view in views for cell in view for mark in cell)
             assert marks == sorted(mark.text for canvas in drawn.canvases for mark in canvas.marks)
+
+
+@pytest.mark.parametrize("name", ["cogvlm2", "internvl25", "qwen2vl"])
+def test_a_killed_pretraining_goes_on_with_every_weight_and_moment(
+    name: str, recipe: ModuleType, tmp_path: Path
+) -> None:
+    family = recipe.FAMILIES[name]
+    tokenizer = recipe.make_tokenizer(tuple(islice(stream(1, "train"), 13)), family, tmp_path)
+    states = []
+    for run in range(2):
+        torch.manual_seed(run)
+        model, _ = family.make(tokenizer)
+        optimizers = recipe.make_optimizers(model, 1e-3)
+        if run == 0:
+            for parameter in model.parameters():
+                parameter.grad = torch.randn_like(parameter)
+            for optimizer in optimizers:
+                optimizer.step()
+            recipe.save(tmp_path, model, optimizers, 7)
+        else:
+            assert recipe.restore(tmp_path, model, optimizers) == 7
+        kept = [sorted(optimizer.state_dict()["state"].items()) for optimizer in optimizers]
+        moments = [torch.as_tensor(state[key]) for index in kept for _, state in index for key in sorted(state)]
+        states.append([*model.state_dict().values(), *moments])
+    assert len(states[0]) == len(states[1])
+    assert all(map(torch.equal, *states))
