@@ -33,7 +33,7 @@ def in_chunks(
     """
     journal = out / f".{file}.journal"
     rows, done = _replay(journal, kind)
-    with journal.open("a", encoding="utf-8") as log, progress(label, len(items), unit, done) as shown:
+    with journal.open("a", encoding="utf-8", errors="replace") as log, progress(label, len(items), unit, done) as shown:
         for start in range(done, len(items), chunk):
             new = work(items[start : start + chunk])
             count = len(items[start : start + chunk])

@@ -71,7 +71,8 @@ class Solution:
 class Verdict:
     """What a feedback source says of a solution. `unreadable` is neither correct nor wrong: the source could not judge.
 
-    `error_step` counts from 1; `score` is the probability of `correct` where the source has one; `raw` is its own words.
+    `error_step` counts from 1; `score` is the probability of `correct` where the source has one; `raw` is its own words. `brief`:
+    the source was asked for the status only, and would have gone on to say where and why.
     """
 
     status: Status
@@ -80,6 +81,7 @@ class Verdict:
     score: float | None = None
     by: str = ""
     raw: str = ""
+    brief: bool = False
 
 
 @dataclass(frozen=True)
@@ -218,8 +220,8 @@ def read_jsonl(kind: type[Row], path: Path) -> list[Row]:
 
 
 def write_jsonl(path: Path, rows: Iterable[Problem | Solution | Judged]) -> None:
-    """Write the rows, one JSON object a line."""
-    with path.open("w", encoding="utf-8") as out:
+    """Write the rows, one JSON object a line. Half characters, which UTF-8 does not have, become question marks."""
+    with path.open("w", encoding="utf-8", errors="replace") as out:
         for row in rows:
             out.write(json.dumps(row_to_json(row, path.parent), ensure_ascii=False) + "\n")
 

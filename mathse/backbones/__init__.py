@@ -7,6 +7,9 @@ logits) is written once, here. Shapes: B rows, T tokens, A position axes (Qwen2-
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -88,6 +91,11 @@ class Row:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def cut(self, at: int) -> tuple[Row, Row]:
+        """The first `at` tokens, with the pictures, and the rest, which should hold none."""
+        before = Row(self.ids[:at], self.trained[:at], self.positions[:, :at], self.pictures)
+        return before, Row(self.ids[at:], self.trained[at:], self.positions[:, at:], ())
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -111,6 +119,7 @@ class Loaded:
     picture_id: int
     layers: int
     layout: Layout
+    max_length: int | None = None  # of a chat, in tokens; None: any
     processor: Any = None  # of pictures, where the family has transformers' own
 
     def __init__(self, feature_cache_mb: int = 256) -> None:
@@ -163,9 +172,11 @@ class Loaded:
         """Tokens, trained mask and positions of one chat. The assistant's words and their end mark are trained, nothing else.
 
         With `reply`, a chat that ends in the assistant's turn is gone on with: the row ends in those words, without an end mark.
+        Marks of the template among anybody's words are torn apart: words open no turn and show no picture.
         """
         import torch
 
+        chat = tuple(dataclasses.replace(turn, text=self._words(turn.text)) for turn in chat)
         begun = chat[-1].text if reply and chat[-1].role == "assistant" else ""
         parts = [*self.parts(chat[:-1], reply=True), Part(begun)] if begun else self.parts(chat, reply=reply)
         ids: list[int] = []
@@ -185,6 +196,16 @@ class Loaded:
             trained += learn
         ids_T = torch.tensor(ids)
         return Row(ids_T, torch.tensor(trained), self.positions(ids_T, shapes), tuple(pictures))
+
+    def _words(self, text: str) -> str:
+        whole = text.encode("utf-8", "replace").decode()  # half characters have no tokens
+        return self._marks.sub(lambda mark: f"{mark[0][0]} {mark[0][1:]}", whole)
+
+    @functools.cached_property
+    def _marks(self) -> re.Pattern[str]:
+        added = self.tokenizer.added_tokens_decoder.values()
+        marks = [re.escape(token.content) for token in added if token.special]
+        return re.compile("|".join(sorted(marks, key=len, reverse=True)) or r"(?!)")
 
     def _text(self, run: Sequence[Part]) -> tuple[list[int], list[bool]]:
         """The tokens of neighbouring texts, and which of them are trained. As in the families' own training code, what stands

@@ -398,9 +398,13 @@ def attention_mask(mask: Tensor, length: int, *, added: bool = False) -> Tensor 
     Boolean (B, 1, T, S) for several tokens; scores to add for one, and for several with `added`, which always builds the
     matrix. A padded query sees itself, which gives no NaN.
     """
-    if bool((mask == 1).all()) and not (added and length > 1):
+    keys = mask.shape[1]
+    causal = length == 1 or (length == keys and not added)
+    if causal and bool((mask == 1).all()):
         return None
     keys = mask.shape[1]
+    if length in (1, keys) and bool((mask == 1).all()):
+        return None
     if length == 1:
         return (
             torch.zeros(mask.shape)

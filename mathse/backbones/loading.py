@@ -78,6 +78,7 @@ class Member(Generic[L]):
     architectures: ClassVar[tuple[str, ...]]
     marks: ClassVar[tuple[str, ...]]
     checkpoint: str
+    max_length: int
 
     @property
     def most_pictures(self) -> int | None:
@@ -175,7 +176,7 @@ class Member(Generic[L]):
             config=config,
         )
         loaded = self.wrap(module, tokenizer)
-        loaded.layout = self.layout
+        loaded.layout, loaded.max_length = self.layout, self.max_length
         return loaded
 
     def tokenizer(self, folder: Path) -> Any:

@@ -1,7 +1,10 @@
 """Feedback sources. One protocol, two slots: as `judge` a source is asked "right or wrong?", as `feedback` "where, and why?".
 
+It is the same verdict either way; a source that writes it word by word may stop early where it is not asked why.
+
 source = settings.prepare(run, taught, kept, model)     # trains what has to be trained, once per recipe
-verdicts = source(solutions, runtime)                   # one Verdict per solution, in order
+verdicts = source(solutions, runtime)                   # one Verdict per solution, in order, with step and analysis
+verdicts = source(solutions, runtime, why=False)        # the same statuses; step and analysis may be missing
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ class Source(Protocol):
     @property
     def by(self) -> str: ...
 
-    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]: ...
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]: ...
 
 
 class Feedback(Protocol):

@@ -33,6 +33,6 @@ class AnswerMatch:
         """Nothing to prepare."""
         return self
 
-    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]:
         """Correct where the answers match, wrong elsewhere."""
         return [Verdict("correct" if matches(solution) else "wrong", by=self.by) for solution in solutions]

@@ -36,9 +36,9 @@ class PreparedBoth:
     def by(self) -> str:
         return f"both/{self.orm.by}"
 
-    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]:
         """The ORM's verdicts, except that no solution with a wrong answer is correct: it is wrong, in a step that nobody names."""
-        said = self.orm(solutions, runtime)
+        said = self.orm(solutions, runtime, why=why)
         return [self._of(verdict, matches(solution)) for verdict, solution in zip(said, solutions, strict=True)]
 
     def _of(self, verdict: Verdict, right: bool) -> Verdict:

@@ -32,7 +32,7 @@ class GoldHint:
         """Nothing to prepare."""
         return self
 
-    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]:
         """Wrong, all of them, with the reference answer for an analysis."""
         hints = (HINT.format(answer=solution.problem.answer) for solution in solutions)
         return [Verdict("wrong", analysis=hint, by=self.by) for hint in hints]

@@ -22,6 +22,6 @@ class NoFeedback:
         """Nothing to prepare."""
         return self
 
-    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]:
         """Wrong, all of them: only rejected solutions are asked about."""
         return [Verdict("wrong", by=self.by) for _ in solutions]

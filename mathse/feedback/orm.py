@@ -4,19 +4,26 @@ Its data are solutions by a student (the base after stage 1, by answer match) to
 annotated by the teacher, and as many right ones. The paper does not say whether the ORM sees the reference answer;
 `use_reference`, whose value is the scale's, decides. Where it does, it first says whether the two answers are the same, and its
 verdict follows from its own words.
+
+A verdict is read as it is written, and its writing stops as soon as enough is said. The rule, which makes the status the same
+whatever is asked: the first words that settle the status decide it (`mathse.feedback.verdicts.settled`), and nothing behind them
+can change it. Asked right or wrong, the ORM stops there. Asked why, it writes the analysis of a wrong solution to the end; what is
+cut off at `max_new_tokens` keeps its status and whatever is whole. Words that come to no status, or that are cut off before
+one, are unreadable, and so is a solution too long for the backbone, about which nothing is asked.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
 from mathse.feedback import Run, parse_verdict
 from mathse.feedback.answer import AnswerMatch
-from mathse.feedback.verdicts import READING
+from mathse.feedback.verdicts import READING, settled
 from mathse.fit import Fit
-from mathse.generation import Sampling
+from mathse.generation import Completion, Sampling
 from mathse.settings import settings
 from mathse.store import Artifact, Runtime
 from mathse.teacher import Teacher
@@ -27,6 +34,9 @@ JUDGE = """Evaluate the solution strictly, step by step, against the picture. Re
 Solution:
 {solution}"""
 REFERENCE = "\nReference answer: {answer}\nAre they the same?"
+ASKING = (
+    1  # part of the recipe of whoever is asked by `verdicts_by`: raise it when the same words come to another verdict
+)
 SAME = {"correct": "The same. ", "wrong": "Different. "}  # said before the verdict where there is a reference answer
 
 
@@ -40,7 +50,10 @@ def ask_for_verdict(solution: Solution, use_reference: bool) -> Chat:
 
 @settings
 class Orm:
-    """How the ORM is made. `student` writes the solutions it learns from, after `student_fit` on the teacher's `taught`."""
+    """How the ORM is made. `student` writes the solutions it learns from, after `student_fit` on the teacher's `taught`.
+
+    `judge_says_why`: see `TrainedOrm`.
+    """
 
     backbone: Backbone
     fit: Fit
@@ -54,6 +67,7 @@ class Orm:
     use_reference: bool
     held_out: float
     max_new_tokens: int
+    judge_says_why: bool
     seed: int
 
     def prepare(self, run: Run, taught: Artifact, kept: Artifact, model: Model) -> TrainedOrm:
@@ -93,6 +107,7 @@ class Orm:
             model=Model(self.backbone, trained, "orm"),
             use_reference=self.use_reference,
             max_new_tokens=self.max_new_tokens,
+            judge_says_why=self.judge_says_why,
         )
         run(test_orm, source=source, data=annotated, held_out=self.held_out)
         return source
@@ -100,37 +115,62 @@ class Orm:
 
 @settings
 class TrainedOrm:
-    """An ORM that can be asked."""
+    """An ORM that can be asked. `judge_says_why`: it writes where and why also where only right or wrong is asked."""
 
     model: Model
     use_reference: bool
     max_new_tokens: int
+    judge_says_why: bool
 
     def recipe(self) -> dict[str, str | int]:
         """The prompt decides what it answers, and how that is read."""
-        return {"prompt": JUDGE + REFERENCE, "reading": READING}
+        return {"prompt": JUDGE + REFERENCE, "reading": READING, "asking": ASKING}
 
     @property
     def by(self) -> str:
         assert self.model.adapter is not None
         return self.model.adapter.name
 
-    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]:
         """The ORM's own words, read."""
         chats = [ask_for_verdict(solution, self.use_reference) for solution in solutions]
-        return verdicts_by(self.model, chats, solutions, self.max_new_tokens, self.by, runtime)
+        why = why or self.judge_says_why
+        return verdicts_by(self.model, chats, solutions, self.max_new_tokens, self.by, runtime, why=why)
 
 
 def verdicts_by(
-    model: Model, chats: Sequence[Chat], solutions: Sequence[Solution], max_new_tokens: int, by: str, runtime: Runtime
+    model: Model,
+    chats: Sequence[Chat],
+    solutions: Sequence[Solution],
+    max_new_tokens: int,
+    by: str,
+    runtime: Runtime,
+    *,
+    why: bool,
 ) -> list[Verdict]:
-    """What a model says, greedily, to the chats that ask about the solutions. What it does not finish is unreadable."""
+    """What a model says, greedily, to the chats that ask about the solutions, by the rule at the head of this file."""
     from mathse.generation.torch import complete
     from mathse.steps.generate import loaded
 
+    def enough(i: int, text: str) -> bool:
+        status = settled(text, solutions[i].text)
+        return status is not None and not (why and status == "wrong")
+
     greedy = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=max_new_tokens)
-    completed = complete(loaded(model, runtime), chats, greedy, [solution.id for solution in solutions])
-    return [
-        parse_verdict(words.text if words.finished else "", by, solution.text)
-        for solution, (words,) in zip(solutions, completed, strict=True)
-    ]
+    names = [solution.id for solution in solutions]
+    about = [solution.problem.id for solution in solutions]
+    completed = complete(loaded(model, runtime), chats, greedy, names, about=about, until=enough)
+    return [verdict_of(words, by, solution.text) for solution, (words,) in zip(solutions, completed, strict=True)]
+
+
+def verdict_of(words: Completion, by: str, solution: str) -> Verdict:
+    """The verdict that a model wrote, or came to write until it was stopped, on a solution."""
+    if words.refused:
+        return Verdict("unreadable", analysis=words.refused, by=by)
+    status = settled(words.text, solution)
+    if status is None and not words.finished:
+        return Verdict("unreadable", by=by, raw=words.text)
+    verdict = parse_verdict(words.text, by, solution)
+    if status is not None and verdict.status != status:
+        verdict = Verdict(status, by=by, raw=words.text)
+    return dataclasses.replace(verdict, brief=status == "wrong" and words.stopped and not words.text.endswith("}"))

@@ -32,7 +32,7 @@ def verdict_of(solution: Solution, shares: Sequence[float], threshold: float, by
     The score is the smallest share, as Math-Shepherd has it. A solution without steps cannot be judged.
     """
     if not shares:
-        return Verdict("unreadable", by=by)
+        return Verdict("unreadable", analysis="it has no steps", by=by)
     step = next((number for number, share in enumerate(shares, start=1) if share < threshold), None)
     right = step is None and matches(solution)
     return Verdict("correct" if right else "wrong", step, score=min(shares), by=by)
@@ -72,29 +72,47 @@ class StepJudge:
 
         return {"prompt": SOLVE}
 
-    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
-        """One verdict for each solution, from the completions of all its steps."""
-        begun = [begun_after_each_step(solution) for solution in solutions]
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]:
+        """One verdict for each solution, from the completions of all its steps; unreadable for one that the model cannot hold."""
+        from mathse.generation.torch import too_long
+        from mathse.steps.generate import loaded
+
+        model = loaded(self.model, runtime)
+        refused = [too_long(model, model.encode(_begun(solution, solution.text), reply=True)) for solution in solutions]
+        begun = [
+            [] if why else begun_after_each_step(solution) for solution, why in zip(solutions, refused, strict=True)
+        ]
         flat = [(solution, text) for solution, texts in zip(solutions, begun, strict=True) for text in texts]
         shares = iter(self._shares(flat, runtime))
         return [
-            verdict_of(solution, [next(shares) for _ in texts], self.values.threshold, self.by)
-            for solution, texts in zip(solutions, begun, strict=True)
+            Verdict("unreadable", analysis=why, by=self.by)
+            if why
+            else verdict_of(solution, [next(shares) for _ in texts], self.values.threshold, self.by)
+            for solution, texts, why in zip(solutions, begun, refused, strict=True)
         ]
 
     def _shares(self, begun: Sequence[tuple[Solution, str]], runtime: Runtime) -> list[float]:
         """Of each begun solution, the share of its completions that end in the reference answer."""
         from mathse.generation.torch import complete
-        from mathse.steps.generate import ask, loaded
+        from mathse.steps.generate import loaded
 
         model, sampling = loaded(self.model, runtime), self.values.completions
         chunk = max(1, runtime.batch_size // sampling.samples)
         shares = []
         for start in range(0, len(begun), chunk):
             some = begun[start : start + chunk]
-            chats: list[Chat] = [(*ask(solution.problem), Turn("assistant", text)) for solution, text in some]
+            chats = [_begun(solution, text) for solution, text in some]
             seeds = [f"{self.values.seed}/{solution.id}/{len(text)}" for solution, text in some]
-            for (solution, text), tries in zip(some, complete(model, chats, sampling, seeds), strict=True):
+            about = [solution.problem.id for solution, _ in some]
+            completed = complete(model, chats, sampling, seeds, about=about)
+            for (solution, text), tries in zip(some, completed, strict=True):
                 right = [matches(Solution(solution.problem, text + end.text, self.by)) for end in tries]
                 shares.append(sum(right) / len(right))
         return shares
+
+
+def _begun(solution: Solution, text: str) -> Chat:
+    """The chat in which the solution is written as far as `text`."""
+    from mathse.steps.generate import ask
+
+    return (*ask(solution.problem), Turn("assistant", text))

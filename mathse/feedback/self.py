@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mathse.feedback import Run
-from mathse.feedback.orm import verdicts_by
+from mathse.feedback.orm import ASKING, verdicts_by
 from mathse.feedback.verdicts import READING
 from mathse.settings import settings
 from mathse.store import Artifact, Runtime
@@ -49,13 +49,13 @@ class SelfCritic:
 
     def recipe(self) -> dict[str, str | int]:
         """The prompt decides what it answers, and how that is read."""
-        return {"prompt": CRITICISE, "reading": READING}
+        return {"prompt": CRITICISE, "reading": READING, "asking": ASKING}
 
     @property
     def by(self) -> str:
         return f"self/{self.model.adapter.name if self.model.adapter else 'base'}"
 
-    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]:
         """The model's own words, read."""
         chats = [ask_for_critique(solution) for solution in solutions]
-        return verdicts_by(self.model, chats, solutions, self.max_new_tokens, self.by, runtime)
+        return verdicts_by(self.model, chats, solutions, self.max_new_tokens, self.by, runtime, why=why)

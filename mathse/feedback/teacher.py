@@ -78,7 +78,7 @@ class TeacherCritic:
         """Nothing to prepare."""
         return self
 
-    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]:
         """The teacher's words, read; one call for each solution."""
         texts = self.teacher([ask_for_annotation(solution) for solution in solutions], schema=SCHEMA)
         verdicts = [

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from mathse.types import Part, Status, Verdict, parts_of
@@ -73,10 +73,39 @@ def parse_verdict(text: str, by: str = "", solution: str = "") -> Verdict:
     return Verdict("unreadable" if status is None or contradicts_itself else "correct", by=by, raw=text)
 
 
+def settled(text: str, solution: str = "") -> Status | None:
+    """The status that the words of a JSON verdict have settled, however they go on; None while it is open.
+
+    Wrong and unreadable are settled by the field itself, correct only once the field of the step follows and names none, or the
+    JSON ends: a judge that names a wrong step has not said correct. Of two statuses the first one settles it.
+    """
+    text = text[: max(map(text.rfind, ",}\n")) + 1]  # what no delimiter has ended yet may go on
+    said: dict[str, str] = {}
+    for name, words in _fields(text):
+        if words is None and name in ("status", "error_step"):
+            break
+        said.setdefault(name, words or "")
+    if "status" not in said:
+        return None
+    status = _status(said["status"])
+    if status != "correct":
+        return status or "unreadable"
+    if "error_step" in said:
+        return "correct" if _step(said["error_step"], solution) is None else "unreadable"
+    return "correct" if 0 < text.count("}") == text.count("{") else None
+
+
 def _quoted(text: str) -> Fields:
     """The fields of JSON, strict or not. A status or a step is empty where it is cut off ("Step 1" may have been 12) or goes on
     outside its quotes ("CORRECT" or "WRONG", as a prompt has it)."""
     fields: Fields = defaultdict(list)
+    for name, said in _fields(text):
+        fields[name].append(said or "")
+    return fields
+
+
+def _fields(text: str) -> Iterator[tuple[str, str | None]]:
+    """The name of each field and its words, None where they are not whole; an analysis may be cut off."""
     at = 0
     while key := KEY.search(text, at):
         value = VALUE.match(text, key.end())
@@ -84,11 +113,10 @@ def _quoted(text: str) -> Fields:
         name = key[2].lower()
         whole = value is not None and (value["closed"] or value["shut"] or value["bare"]) and BEHIND.match(text, at)
         if value is None or not (whole or name == "error_analysis"):
-            fields[name].append("")
+            yield name, None
         else:
             said = value["bare"] or _unescaped(value["double"] or value["single"] or "", value["single"] is not None)
-            fields[name].append(_something(said))
-    return fields
+            yield name, _something(said)
 
 
 def _unescaped(said: str, single: bool) -> str:

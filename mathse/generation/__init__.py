@@ -27,8 +27,13 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model wrote: its text, whether it came to an end of its own (not cut at the limit), and its length in tokens."""
+    """What a model wrote: its text, whether it came to an end of its own (not cut at the limit), and its length in tokens.
+
+    `stopped`: enough was said, by the rule that the caller gave. `refused`: why nothing was written, else empty.
+    """
 
     text: str
     finished: bool
     tokens: int
+    stopped: bool = False
+    refused: str = ""

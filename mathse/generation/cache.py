@@ -1,9 +1,13 @@
-"""A key-value cache that is allocated once: prompts fill it part by part, decoding writes in place instead of copying all."""
+"""A key-value cache that is allocated once: prompts fill it part by part, decoding writes in place instead of copying all.
+
+What several prompts begin with is read once, in a cache of its own, and copied to each (`RoomyCache.copy`).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
 
@@ -11,7 +15,9 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 class RoomyLayer(CacheLayerMixin):
     """One layer's keys and values (B, heads, room, size), of which the first `length` places are filled.
 
-    While prompts are read, `part` says whose rows come; they are aligned on the right, zeros before shorter ones.
+    While prompts are read, `part` says whose rows come; they are aligned on the right. Where their beginnings are in place
+    already, `length` counts the places before what comes, and `real` (rows, T) is false where that is padding: a beginning
+    ends there.
     """
 
     is_sliding = False
@@ -21,6 +27,7 @@ class RoomyLayer(CacheLayerMixin):
         self.rows, self.prompt, self.extra = rows, prompt, extra
         self.length = 0
         self.part: slice | None = None
+        self.real: Tensor | None = None
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor | None = None) -> None:
         _, heads, _, size = key_states.shape
@@ -34,9 +41,14 @@ class RoomyLayer(CacheLayerMixin):
             self.lazy_initialization(key_states)
         if self.part is not None:
             where = slice(self.prompt - key_states.shape[2], self.prompt)
-            self.keys[self.part, :, where] = key_states
-            self.values[self.part, :, where] = value_states
-            return key_states, value_states
+            if self.real is None:
+                self.keys[self.part, :, where] = key_states
+                self.values[self.part, :, where] = value_states
+                return key_states, value_states
+            real, seen = self.real[:, None, :, None], slice(where.start - self.length, self.prompt)
+            for kept, states in ((self.keys, key_states), (self.values, value_states)):
+                kept[self.part, :, where] = torch.where(real, states, kept[self.part, :, where])
+            return self.keys[self.part, :, seen], self.values[self.part, :, seen]
         end = self.length + key_states.shape[2]
         self.keys[:, :, self.length : end] = key_states
         self.values[:, :, self.length : end] = value_states
@@ -64,11 +76,22 @@ class RoomyCache(Cache):
         super().__init__(layers=[RoomyLayer(rows, prompt, extra) for _ in range(layers)])
         self.prompt = prompt
 
-    def reading(self, part: slice | None) -> None:
-        """The prompts of the rows `part` are read next; None: all are read, and decoding begins."""
+    def reading(self, part: slice | None, behind: int = 0, real: Tensor | None = None) -> None:
+        """The prompts of the rows `part` are read next; None: all are read, and decoding begins.
+
+        With `real` (rows, T), only what comes `behind` so many places that hold their beginnings, and where it is no padding.
+        """
         for layer in self.layers:
-            layer.part = part
-            layer.length = 0 if part is not None else self.prompt
+            layer.part, layer.real = part, real
+            layer.length = behind if part is not None else self.prompt
+
+    def copy(self, other: RoomyCache, there: tuple[Tensor, Tensor], here: tuple[Tensor, Tensor]) -> None:
+        """Copy keys and values from places of the `other` cache to places here: (rows, places), one number for each token."""
+        for ours, theirs in zip(self.layers, other.layers, strict=True):
+            if not ours.is_initialized:
+                ours.lazy_initialization(theirs.keys)
+            ours.keys[here[0], :, here[1]] = theirs.keys[there[0], :, there[1]]
+            ours.values[here[0], :, here[1]] = theirs.values[there[0], :, there[1]]
 
     def pick(self, rows: Tensor) -> None:
         """Keep, repeat or reorder rows of the batch in every layer."""

@@ -1,5 +1,7 @@
 """Decoding on the module itself: one picture encoding and one prefill for the n samples of a chat, finished rows leave.
 
+Chats about one problem that begin alike (several solutions to be judged) share the reading of what they begin with.
+
 Randomness belongs to the row, not to the batch: the j-th uniform number of a row comes from its own seed, and a token is
 drawn by inverting the distribution at that number. So neither batch size nor order changes what a row writes.
 """
@@ -7,7 +9,8 @@ drawn by inverting the distribution at that number. So neither batch size nor or
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -20,21 +23,67 @@ from mathse.memory import release
 from mathse.types import Chat
 
 PROMPTS = 64  # read together
+SHORTEST = 16  # tokens; a shorter beginning is not worth a reading of its own
 
 
 @torch.no_grad()
-def complete(loaded: Loaded, chats: Sequence[Chat], sampling: Sampling, seeds: Sequence[str]) -> list[list[Completion]]:
-    """`sampling.samples` completions of each chat, decoded as one batch. `seeds` names each chat's own randomness."""
-    n = sampling.samples
+def complete(
+    loaded: Loaded,
+    chats: Sequence[Chat],
+    sampling: Sampling,
+    seeds: Sequence[str],
+    *,
+    about: Sequence[str] | None = None,
+    until: Callable[[int, str], bool] | None = None,
+) -> list[list[Completion]]:
+    """`sampling.samples` completions of each chat, decoded as one batch. `seeds` names each chat's own randomness.
+
+    `about` names what each chat is about: those about the same are read together as far as they begin alike. `until` is given a
+    chat's number and its text after each token, and says whether enough is written. A chat that is longer than the backbone
+    takes is not answered; its completions are `refused`.
+    """
     rows = [loaded.encode(chat, reply=True) for chat in chats]
-    logits, mask, position, cache = read(loaded, rows, sampling.max_new_tokens)
-    each = torch.arange(len(chats)).repeat_interleave(n)
+    refused = [too_long(loaded, row) for row in rows]
+    fits = [i for i, why in enumerate(refused) if not why]
+    made = iter(
+        _decode(
+            loaded,
+            [rows[i] for i in fits],
+            sampling,
+            [seeds[i] for i in fits],
+            [about[i] for i in fits] if about else None,
+            (lambda i, text: until(fits[i], text)) if until else None,
+        )
+        if fits
+        else ()
+    )
+    return [[Completion("", False, 0, refused=why)] * sampling.samples if why else next(made) for why in refused]
+
+
+def too_long(loaded: Loaded, row: Row) -> str:
+    """Why a chat cannot be answered, in words; empty where it can."""
+    fits = loaded.max_length is None or len(row) <= loaded.max_length
+    return "" if fits else f"the chat takes {len(row)} tokens, more than backbone.max_length={loaded.max_length}"
+
+
+def _decode(
+    loaded: Loaded,
+    rows: Sequence[Row],
+    sampling: Sampling,
+    seeds: Sequence[str],
+    about: Sequence[str] | None,
+    until: Callable[[int, str], bool] | None,
+) -> list[list[Completion]]:
+    n = sampling.samples
+    logits, mask, position, cache = read(loaded, rows, sampling.max_new_tokens, about)
+    each = torch.arange(len(rows)).repeat_interleave(n)
     cache.pick(each)
     logits, mask, position = logits[each], mask[each], position[:, each]
     uniform = uniforms([f"{seed}/{j}" for seed in seeds for j in range(n)], sampling)
 
     written = torch.full((len(each), sampling.max_new_tokens), -1, device=logits.device)
     finished = torch.zeros(len(each), dtype=torch.bool, device=logits.device)
+    enough = finished.clone()
     alive = torch.arange(len(each), device=logits.device)  # which row of `written` each row of the batch is
     stops = torch.tensor(loaded.stop_ids, device=logits.device)
     for t in range(sampling.max_new_tokens):
@@ -42,10 +91,16 @@ def complete(loaded: Loaded, chats: Sequence[Chat], sampling: Sampling, seeds: S
         written[alive, t] = token
         stopped = torch.isin(token, stops)
         finished[alive[stopped]] = True
-        if bool(stopped.all()) or t + 1 == sampling.max_new_tokens:
+        done = stopped
+        if until:
+            texts = [loaded.tokenizer.decode(ids, skip_special_tokens=True) for ids in written[alive, : t + 1].tolist()]
+            said = [until(i // n, text) for i, text in zip(alive.tolist(), texts, strict=True)]
+            enough[alive] = torch.tensor(said, device=logits.device) & ~stopped
+            done = stopped | enough[alive]
+        if bool(done.all()) or t + 1 == sampling.max_new_tokens:
             break
-        if bool(stopped.any()):
-            keep = (~stopped).nonzero()[:, 0]
+        if bool(done.any()):
+            keep = (~done).nonzero()[:, 0]
             alive, token, mask, position = alive[keep], token[keep], mask[keep], position[:, keep]
             cache.pick(keep)
         mask = torch.cat([mask, mask.new_ones(len(alive), 1)], 1)
@@ -53,41 +108,100 @@ def complete(loaded: Loaded, chats: Sequence[Chat], sampling: Sampling, seeds: S
         logits = loaded.head(hidden[:, -1])
         position = position + 1
     release()
-    return _texts(loaded, written, finished, n)
+    return _texts(loaded, written, finished, enough, n)
 
 
-def read(loaded: Loaded, rows: Sequence[Row], extra: int) -> tuple[Tensor, Tensor, Tensor, RoomyCache]:
+def read(
+    loaded: Loaded, rows: Sequence[Row], extra: int, about: Sequence[str] | None = None
+) -> tuple[Tensor, Tensor, Tensor, RoomyCache]:
     """Prompts into the cache, those of similar length together, so that little is spent on padding and on memory.
 
     Returns the logits (B, V) after each prompt, the mask (B, T), the next position on every axis (A, B, 1), and the cache; rows in the
-    order given.
+    order given. `about`: see `complete`.
     """
     longest = max(len(row) for row in rows)
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     cache = RoomyCache(loaded.layers, len(rows), longest, extra)
+    groups = alike(loaded, rows, about) if about else []
+    begun = dict.fromkeys(range(len(rows)), 0)  # tokens of each row that are read with its group's beginning
+    for members, length in groups:
+        begun.update(dict.fromkeys(members, length))
+    order = sorted(begun, key=lambda i: (begun[i] > 0, len(rows[i]) - begun[i]))
+    if groups:
+        _read_beginnings(loaded, rows, groups, order, cache)
     logits = []
-    for start in range(0, len(rows), PROMPTS):
-        batch = loaded.batch([rows[i] for i in order[start : start + PROMPTS]], side="left")
-        cache.reading(slice(start, start + PROMPTS))
-        hidden = loaded.language(batch.embeds, batch.positions, batch.mask, batch.picture_mask, cache)
+    alone = sum(not length for length in begun.values())
+    for start, end in [*_parts(0, alone), *_parts(alone, len(rows))]:
+        some = order[start:end]
+        batch = loaded.batch([rows[i].cut(begun[i])[1] if begun[i] else rows[i] for i in some], side="left")
+        mask = _mask([len(rows[i]) for i in some]).to(batch.mask.device)
+        behind = mask.shape[1] - batch.mask.shape[1]
+        cache.reading(slice(start, end), behind, batch.mask == 1 if start >= alone else None)
+        hidden = loaded.language(batch.embeds, batch.positions, mask, batch.picture_mask, cache)
         logits.append(loaded.head(hidden[:, -1]))
     cache.reading(None)
     back = torch.tensor(order).argsort()
     cache.pick(back)
-    mask = torch.zeros(len(rows), longest, dtype=torch.long)
-    for i, row in enumerate(rows):
-        mask[i, longest - len(row) :] = 1
     positions = torch.stack([row.positions.amax(-1) + 1 for row in rows], 1)[..., None]
     device = logits[0].device
-    return torch.cat(logits)[back], mask.to(device), positions.to(device), cache
+    return torch.cat(logits)[back], _mask([len(row) for row in rows]).to(device), positions.to(device), cache
 
 
-def _texts(loaded: Loaded, written: Tensor, finished: Tensor, n: int) -> list[list[Completion]]:
+def alike(loaded: Loaded, rows: Sequence[Row], about: Sequence[str]) -> list[tuple[list[int], int]]:
+    """The groups of rows about the same that begin alike, and with how many tokens: pictures and all, if there are any."""
+    named: dict[str, list[int]] = defaultdict(list)
+    for i, name in enumerate(about):
+        named[name].append(i)
+    groups = []
+    for members in named.values():
+        first, *others = [rows[i] for i in members]
+        length = min(len(rows[i]) for i in members) - 1  # something of each is left, to be gone on from
+        for other in others if all(other.pictures == first.pictures for other in others) else ():
+            same = first.ids[:length] == other.ids[:length]
+            same &= (first.positions[:, :length] == other.positions[:, :length]).all(0)
+            length = length if bool(same.all()) else int(same.int().argmin())
+        pictures = int((first.ids == loaded.picture_id).nonzero().max()) + 2 if first.pictures else 0  # and a token
+        if others and length >= max(SHORTEST, pictures) and all(row.pictures == first.pictures for row in others):
+            groups.append((members, length))
+    return groups
+
+
+def _read_beginnings(
+    loaded: Loaded, rows: Sequence[Row], groups: Sequence[tuple[list[int], int]], order: list[int], cache: RoomyCache
+) -> None:
+    """Read what each group begins with, once, and copy it to its rows: their places are those of `order`, aligned on the right."""
+    groups = sorted(groups, key=lambda group: group[1])
+    widest = groups[-1][1]
+    once = RoomyCache(loaded.layers, len(groups), widest, 0)
+    for start, end in _parts(0, len(groups)):
+        batch = loaded.batch([rows[members[0]].cut(length)[0] for members, length in groups[start:end]], side="left")
+        once.reading(slice(start, end))
+        loaded.language(batch.embeds, batch.positions, batch.mask, batch.picture_mask, once)
+    places = {i: place for place, i in enumerate(order)}
+    there, here = [], []
+    for group, (members, length) in enumerate(groups):
+        for i in members:
+            tokens, row = torch.arange(length), torch.ones(length, dtype=torch.long)
+            there.append(torch.stack([row * group, tokens + widest - length]))
+            here.append(torch.stack([row * places[i], tokens + cache.prompt - len(rows[i])]))
+    cache.copy(once, tuple(torch.cat(there, 1)), tuple(torch.cat(here, 1)))
+
+
+def _parts(start: int, end: int) -> list[tuple[int, int]]:
+    return [(at, min(at + PROMPTS, end)) for at in range(start, end, PROMPTS)]
+
+
+def _mask(lengths: Sequence[int]) -> Tensor:
+    """(B, longest): 1 for each row's tokens, which are aligned on the right."""
+    longest = max(lengths)
+    return (torch.arange(longest) >= longest - torch.tensor(lengths)[:, None]).long()
+
+
+def _texts(loaded: Loaded, written: Tensor, finished: Tensor, enough: Tensor, n: int) -> list[list[Completion]]:
     completions = []
-    for tokens, ended in zip(written.tolist(), finished.tolist(), strict=True):
+    for tokens, ended, stopped in zip(written.tolist(), finished.tolist(), enough.tolist(), strict=True):
         ids = [token for token in tokens if token >= 0]
         text = loaded.tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True)
-        completions.append(Completion(text, ended, len(ids)))
+        completions.append(Completion(text, ended, len(ids), stopped))
     return [completions[i : i + n] for i in range(0, len(completions), n)]
 
 

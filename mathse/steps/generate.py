@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mathse.generation import Sampling
 from mathse.shards import in_chunks
 from mathse.store import Artifact, Runtime, means
-from mathse.types import Chat, Model, Problem, Solution, Turn, language_of, read_jsonl
+from mathse.types import Chat, Model, Problem, Solution, Turn, language_of, read_jsonl, without
 
 if TYPE_CHECKING:
     from mathse.backbones import Loaded
@@ -42,7 +42,7 @@ def loaded(model: Model, runtime: Runtime) -> Loaded:
 
 
 def solve(model: Model, problems: Sequence[Problem], sampling: Sampling, seed: int, runtime: Runtime) -> list[Solution]:
-    """`sampling.samples` solutions of each problem, those of one problem together."""
+    """`sampling.samples` solutions of each problem, those of one problem together; none of a problem that the backbone cannot take."""
     from mathse.generation.torch import complete
 
     seeds = [f"{seed}/{problem.id}" for problem in problems]
@@ -51,6 +51,7 @@ def solve(model: Model, problems: Sequence[Problem], sampling: Sampling, seed: i
         Solution(problem, completion.text, model.name, index)
         for problem, tries in zip(problems, completions, strict=True)
         for index, completion in enumerate(tries)
+        if not completion.refused
     ]
 
 
@@ -58,7 +59,8 @@ def solve(model: Model, problems: Sequence[Problem], sampling: Sampling, seed: i
 def generate(
     out: Path, *, model: Model, problems: Artifact, sampling: Sampling, seed: int, runtime: Runtime
 ) -> dict[str, float]:
-    """Solutions of all problems by `model` -> solutions.jsonl."""
+    """Solutions of all problems by `model` -> solutions.jsonl. Problems longer than its backbone's `max_length` are left out,
+    counted and shown."""
     todo = read_jsonl(Problem, problems.path / "problems.jsonl")
     solutions = in_chunks(
         out,
@@ -70,7 +72,21 @@ def generate(
         label=f"{model.name} solves",
         unit="problems",
     )
-    return {"problems": len(todo), "solutions": len(solutions), "characters": _mean([len(s.text) for s in solutions])}
+    characters = _mean([len(solution.text) for solution in solutions])
+    left_out = unsolved(model, todo, solutions)
+    return {"problems": len(todo), "solutions": len(solutions), "characters": characters, "too_long": len(left_out)}
+
+
+def unsolved(model: Model, problems: Sequence[Problem], solutions: Sequence[Solution]) -> list[Problem]:
+    """The problems that got no solution, which is said: they are longer than the backbone takes."""
+    left_out = without(problems, solutions)
+    if left_out:
+        print(
+            f"  {len(left_out)} of {len(problems)} problems are longer than backbone.max_length={model.backbone.max_length} "
+            f"tokens and were not solved, the first one {left_out[0].id}",
+            flush=True,
+        )
+    return left_out
 
 
 def _mean(values: Sequence[float]) -> float:

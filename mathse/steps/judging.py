@@ -17,12 +17,12 @@ from mathse.types import Judged, Solution, read_jsonl
 def judge(out: Path, *, solutions: Artifact, source: Source, runtime: Runtime) -> dict[str, float]:
     """A verdict on each solution -> judged.jsonl.
 
-    The metrics compare it with the reference answers, which the judge does not see: precision is the share of the accepted that
-    are right, recall the share of the right that are accepted.
+    Right or wrong is all that the source is asked. The metrics compare it with the reference answers, which the judge does not
+    see: precision is the share of the accepted that are right, recall the share of the right that are accepted.
     """
     rows = read_jsonl(Solution, solutions.path / "solutions.jsonl")
-    judged = _judged(out, rows, source, runtime)
-    return {"generated": len(judged), **audit(judged)}
+    judged = _judged(out, rows, source, runtime, why=False)
+    return {"generated": len(judged), **audit(judged), "not_asked": _not_asked(judged)}
 
 
 def audit(judged: Sequence[Judged]) -> dict[str, float]:
@@ -49,7 +49,8 @@ def diagnose(
     solved_later: Literal["drop", "keep"],
     runtime: Runtime,
 ) -> dict[str, float]:
-    """R_incorrect with feedback -> judged.jsonl. A verdict that `source` itself gave before is kept, not paid for again.
+    """R_incorrect with feedback -> judged.jsonl. A verdict that `source` itself gave before is kept, not paid for again, unless it
+    was only asked right or wrong then.
 
     `repeated`: of a problem that failed in several rounds take the latest failure, or all. `solved_later`: a problem that
     failed in one round and was solved in another is dropped, or kept as Algorithm 1 has it.
@@ -61,18 +62,36 @@ def diagnose(
         rows = [row for row in rows if row.solution.problem.id not in solved]
     if repeated == "latest":
         rows = list({row.solution.problem.id: row for row in rows}.values())
-    known = {row.solution.id: row for row in rows if row.verdict.by == source.by}
-    asked = _judged(out, [row.solution for row in rows if row.solution.id not in known], source, runtime, known)
+    known = {row.solution.id: row for row in rows if row.verdict.by == source.by and not row.verdict.brief}
+    new = [row.solution for row in rows if row.solution.id not in known]
+    asked = _judged(out, new, source, runtime, why=True, known=known)
     diagnosed = [row for row in asked if row.verdict.status == "wrong"]
-    return {"rejected": found, "kept": len(asked), "diagnosed": len(diagnosed), "asked": len(asked) - len(known)}
+    counts = {"rejected": found, "kept": len(asked), "diagnosed": len(diagnosed), "asked": len(asked) - len(known)}
+    return {**counts, "not_asked": _not_asked(asked)}
+
+
+def _not_asked(judged: Sequence[Judged]) -> int:
+    """How many verdicts are unreadable because there was nothing to ask, and says so: too long, without steps."""
+    why = [row.verdict.analysis for row in judged if row.verdict.status == "unreadable" and row.verdict.analysis]
+    if why:
+        print(
+            f"  {len(why)} of {len(judged)} solutions could not be judged, the first one because {why[0]}", flush=True
+        )
+    return len(why)
 
 
 def _judged(
-    out: Path, solutions: Sequence[Solution], source: Source, runtime: Runtime, known: dict[str, Judged] | None = None
+    out: Path,
+    solutions: Sequence[Solution],
+    source: Source,
+    runtime: Runtime,
+    *,
+    why: bool,
+    known: dict[str, Judged] | None = None,
 ) -> list[Judged]:
     def work(some: Sequence[Judged | Solution]) -> list[Judged]:
         new = [row for row in some if isinstance(row, Solution)]
-        verdicts = iter(source(new, runtime)) if new else iter(())
+        verdicts = iter(source(new, runtime, why=why)) if new else iter(())
         return [row if isinstance(row, Judged) else Judged(row, next(verdicts)) for row in some]
 
     rows: list[Judged | Solution] = [*(known or {}).values(), *solutions]
