@@ -51,7 +51,7 @@ class ToyJudge:
     def prepare(self, run: Any, taught: Artifact, kept: Artifact, model: Model) -> ToyJudge:
         return self
 
-    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]:
         def verdict(solution: Solution) -> Verdict:
             if solution.problem.answer.endswith("9"):
                 return Verdict("unreadable", by="toy")
@@ -70,7 +70,7 @@ class ToyCritic:
     def prepare(self, run: Any, taught: Artifact, kept: Artifact, model: Model) -> ToyCritic:
         return ToyCritic(by=model.name)
 
-    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]:
         return [Verdict(verdict.status, verdict.error_step, by=self.by) for verdict in ToyJudge()(solutions, runtime)]
 
 

@@ -106,7 +106,7 @@ class ToyOrm:
     def prepare(self, run: Any, taught: Artifact, kept: Artifact, model: Model) -> ToyOrm:
         return self
 
-    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]:
         return [Verdict(self.says, self.step, "why", by=self.by) for _ in solutions]  # type: ignore[arg-type]
 
 

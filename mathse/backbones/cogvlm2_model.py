@@ -402,9 +402,6 @@ def attention_mask(mask: Tensor, length: int, *, added: bool = False) -> Tensor 
     causal = length == 1 or (length == keys and not added)
     if causal and bool((mask == 1).all()):
         return None
-    keys = mask.shape[1]
-    if length in (1, keys) and bool((mask == 1).all()):
-        return None
     if length == 1:
         return (
             torch.zeros(mask.shape)

@@ -73,28 +73,35 @@ def attach(model: Any, adapter: Path | None, lora: Lora | None, *, targets: str)
     return load_adapter(model, adapter, trainable=lora is not None)
 
 
-def load_adapter(model: Any, adapter: Path, *, trainable: bool) -> Any:
-    """The model with the adapter in `adapter`. Every stored tensor must find its place: a partial match is an error."""
+def load_adapter(model: Any, adapter: Path, *, trainable: bool, called: str = "default") -> Any:
+    """The model with the adapter in `adapter`. Every stored tensor must find its place: a partial match is an error.
+
+    A model that has adapters already gets one more, `called` otherwise than they are.
+    """
     import peft
     from safetensors.torch import load_file
 
     from mathse.backbones.adapted import adapted
 
-    config = peft.LoraConfig.from_pretrained(str(adapter))
+    config = adapted(peft.LoraConfig.from_pretrained(str(adapter)))
     try:
-        made = peft.get_peft_model(model, adapted(config))
+        if isinstance(model, peft.PeftModel):
+            made = model
+            made.add_adapter(called, config)
+        else:
+            made = peft.get_peft_model(model, config, adapter_name=called)
     except ValueError as error:
         raise ValueError(
             f"{adapter}: no layer of this backbone is called {config.target_modules}; the adapter belongs to another family"
         ) from error
     stored = load_file(adapter / "adapter_model.safetensors")
-    wanted = peft.get_peft_model_state_dict(made)
+    wanted = peft.get_peft_model_state_dict(made, adapter_name=called)
     if set(stored) != set(wanted):
         raise ValueError(
             f"{adapter}: the adapter holds {len(stored)} tensors, {len(set(stored) & set(wanted))} of which have a place in "
             f"this backbone, which needs {len(wanted)}; it belongs to another family or size"
         )
-    peft.set_peft_model_state_dict(made, stored)
+    peft.set_peft_model_state_dict(made, stored, adapter_name=called)
     for name, parameter in made.named_parameters():
         parameter.requires_grad_(trainable and "lora_" in name)
     return made if trainable else made.eval()

@@ -13,7 +13,8 @@ from mathse.store import Artifact, Runtime, means
 from mathse.types import Chat, Model, Problem, Solution, Turn, language_of, read_jsonl, without
 
 if TYPE_CHECKING:
-    from mathse.backbones import Loaded
+    from mathse.backbones import Backbone, Loaded
+    from mathse.backbones.wardrobe import Wardrobe
 
 SOLVE = """You are an excellent mathematics teacher. Look at the picture and solve the problem step by step. \
 End with: The answer to this problem is ...
@@ -30,15 +31,33 @@ def ask(problem: Problem) -> Chat:
     return (Turn("user", prompt.format(question=problem.question), problem.images),)
 
 
-@functools.lru_cache(maxsize=2)
 def loaded(model: Model, runtime: Runtime) -> Loaded:
-    """The model in memory; the last two stay there, since steps that follow each other often ask the same one."""
+    """The model in memory, to be used before the next one is asked for.
+
+    Models of one backbone share its 4-bit base, which wears the adapter of the one that was asked for last. With `runtime.unfold`
+    the adapter is part of float weights, so each model has its own: on a CPU that decodes faster than 4 bits, at tiny scale
+    memory is no concern, and the last two stay, since steps that follow each other often ask the same one.
+    """
     import torch
 
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
     adapter = model.adapter.path / "adapter" if model.adapter else None
-    return model.backbone.load(adapter, unfolded=runtime.unfold, device=runtime.device)
+    if runtime.unfold:
+        return _unfolded(model.backbone, adapter, runtime.device)
+    return _wardrobe(model.backbone, runtime.device).wear(adapter)
+
+
+@functools.lru_cache(maxsize=2)
+def _unfolded(backbone: Backbone, adapter: Path | None, device: str) -> Loaded:
+    return backbone.load(adapter, unfolded=True, device=device)
+
+
+@functools.lru_cache(maxsize=2)  # the student's backbone, and the judge's where it has its own
+def _wardrobe(backbone: Backbone, device: str) -> Wardrobe:
+    from mathse.backbones.wardrobe import Wardrobe
+
+    return Wardrobe(backbone.load(device=device))
 
 
 def solve(model: Model, problems: Sequence[Problem], sampling: Sampling, seed: int, runtime: Runtime) -> list[Solution]:
