@@ -79,6 +79,7 @@ def load_adapter(model: Any, adapter: Path, *, trainable: bool, called: str = "d
     A model that has adapters already gets one more, `called` otherwise than they are.
     """
     import peft
+    import torch
     from safetensors.torch import load_file
 
     from mathse.backbones.adapted import adapted
@@ -95,13 +96,18 @@ def load_adapter(model: Any, adapter: Path, *, trainable: bool, called: str = "d
             f"{adapter}: no layer of this backbone is called {config.target_modules}; the adapter belongs to another family"
         ) from error
     stored = load_file(adapter / "adapter_model.safetensors")
-    wanted = peft.get_peft_model_state_dict(made, adapter_name=called)
-    if set(stored) != set(wanted):
+    # Of the adapter alone, and filled by hand: where the base's tensors are listed too, as peft does, bitsandbytes unpacks those that
+    # it packed for a CPU, and not to what they were.
+    own = {name: parameter for name, parameter in made.named_parameters() if "lora_" in name}
+    wanted = peft.get_peft_model_state_dict(made, own, adapter_name=called)
+    if {key: tensor.shape for key, tensor in stored.items()} != {key: tensor.shape for key, tensor in wanted.items()}:
         raise ValueError(
             f"{adapter}: the adapter holds {len(stored)} tensors, {len(set(stored) & set(wanted))} of which have a place in "
             f"this backbone, which needs {len(wanted)}; it belongs to another family or size"
         )
-    peft.set_peft_model_state_dict(made, stored, adapter_name=called)
+    with torch.no_grad():
+        for key, tensor in stored.items():
+            wanted[key].copy_(tensor)
     for name, parameter in made.named_parameters():
         parameter.requires_grad_(trainable and "lora_" in name)
     return made if trainable else made.eval()

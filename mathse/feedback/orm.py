@@ -9,7 +9,7 @@ A verdict is read as it is written, and its writing stops as soon as enough is s
 whatever is asked: the first words that settle the status decide it (`mathse.feedback.verdicts.settled`), and nothing behind them
 can change it. Asked right or wrong, the ORM stops there. Asked why, it writes the analysis of a wrong solution to the end; what is
 cut off at `max_new_tokens` keeps its status and whatever is whole. Words that come to no status, or that are cut off before
-one, are unreadable, and so is a solution too long for the backbone, about which nothing is asked.
+one, are unreadable. So are solutions about which nothing is asked: those without steps, and those too long for the backbone.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
 from mathse.feedback import Run, parse_verdict
 from mathse.feedback.answer import AnswerMatch
-from mathse.feedback.verdicts import READING, settled
+from mathse.feedback.verdicts import NO_STEPS, READING, settled
 from mathse.fit import Fit
 from mathse.generation import Completion, Sampling
 from mathse.settings import settings
 from mathse.store import Artifact, Runtime
 from mathse.teacher import Teacher
-from mathse.types import Chat, Model, Solution, Turn, Verdict
+from mathse.types import Chat, Model, Solution, Turn, Verdict, steps_of
 
 JUDGE = """Evaluate the solution strictly, step by step, against the picture. Reply in JSON with status, error_step and error_analysis.
 {question}
@@ -152,15 +152,18 @@ def verdicts_by(
     from mathse.generation.torch import complete
     from mathse.steps.generate import loaded
 
+    asked = [i for i, solution in enumerate(solutions) if steps_of(solution.text)]
+
     def enough(i: int, text: str) -> bool:
-        status = settled(text, solutions[i].text)
+        status = settled(text, solutions[asked[i]].text)
         return status is not None and not (why and status == "wrong")
 
     greedy = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=max_new_tokens)
-    names = [solution.id for solution in solutions]
-    about = [solution.problem.id for solution in solutions]
-    completed = complete(loaded(model, runtime), chats, greedy, names, about=about, until=enough)
-    return [verdict_of(words, by, solution.text) for solution, (words,) in zip(solutions, completed, strict=True)]
+    names = [solutions[i].id for i in asked]
+    about = [solutions[i].problem.id for i in asked]
+    completed = complete(loaded(model, runtime), [chats[i] for i in asked], greedy, names, about=about, until=enough)
+    said = {i: verdict_of(words, by, solutions[i].text) for i, (words,) in zip(asked, completed, strict=True)}
+    return [said.get(i, Verdict("unreadable", analysis=NO_STEPS, by=by)) for i in range(len(solutions))]
 
 
 def verdict_of(words: Completion, by: str, solution: str) -> Verdict:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from mathse.feedback import Run
 from mathse.feedback.answer import matches
+from mathse.feedback.verdicts import NO_STEPS
 from mathse.generation import Sampling
 from mathse.settings import settings
 from mathse.store import Artifact, Runtime
@@ -32,7 +33,7 @@ def verdict_of(solution: Solution, shares: Sequence[float], threshold: float, by
     The score is the smallest share, as Math-Shepherd has it. A solution without steps cannot be judged.
     """
     if not shares:
-        return Verdict("unreadable", analysis="it has no steps", by=by)
+        return Verdict("unreadable", analysis=NO_STEPS, by=by)
     step = next((number for number, share in enumerate(shares, start=1) if share < threshold), None)
     right = step is None and matches(solution)
     return Verdict("correct" if right else "wrong", step, score=min(shares), by=by)

@@ -48,6 +48,7 @@ NAMED = re.compile(rf"(?:\bsteps?|步骤|第)[\s_#]{{0,3}}{NUMBERS}(?!\d)", re.I
 ALONE = re.compile(rf"[\s\[(#\"'*]*+{NUMBERS}(?:[\s\]).\"'*]*+\Z|\s?[:：)])")
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 ORDINAL = re.compile(rf"\b({'|'.join(ORDINALS)}) step\b", re.IGNORECASE)
+NO_STEPS = "the solution has no steps"  # why a judge of steps was not asked
 NOTHING = {"", "null", "none", "n/a", "无"}
 LONGEST_STEP = 2000  # characters; what is longer names no step
 SHORTEST_QUOTE = 4  # signs; what is shorter would be found by chance
