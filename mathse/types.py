@@ -26,11 +26,14 @@ Status = Literal["correct", "wrong", "unreadable"]
 
 @dataclass(frozen=True)
 class Turn:
-    """One turn of a chat: who speaks (`user` or `assistant`), the pictures shown first, then the text."""
+    """One turn of a chat: who speaks (`user` or `assistant`), the pictures shown first, then the text, made `writable`."""
 
     role: Literal["user", "assistant"]
     text: str
     images: tuple[str | Image, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", writable(self.text))
 
 
 Chat = tuple[Turn, ...]
@@ -99,6 +102,15 @@ class Model:
     backbone: Backbone
     adapter: Artifact | None = None
     name: str = "base"
+
+
+def writable(text: str) -> str:
+    """The text with question marks for half characters, which have no bytes and no tokens: JSON can bring them.
+
+    >>> writable("\\ud83d!")
+    '?!'
+    """
+    return text.encode("utf-8", "replace").decode()
 
 
 def language_of(text: str) -> Literal["en", "zh"]:

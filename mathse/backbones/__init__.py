@@ -198,8 +198,7 @@ class Loaded:
         return Row(ids_T, torch.tensor(trained), self.positions(ids_T, shapes), tuple(pictures))
 
     def _words(self, text: str) -> str:
-        whole = text.encode("utf-8", "replace").decode()  # half characters have no tokens
-        return self._marks.sub(lambda mark: f"{mark[0][0]} {mark[0][1:]}", whole)
+        return self._marks.sub(lambda mark: f"{mark[0][0]} {mark[0][1:]}", text)
 
     @functools.cached_property
     def _marks(self) -> re.Pattern[str]:

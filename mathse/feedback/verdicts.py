@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from mathse.types import Part, Status, Verdict, parts_of
+from mathse.types import Part, Status, Verdict, parts_of, writable
 
 READING = 2  # part of the recipe of whoever reads verdicts: raise it when the same words come to mean something else
 
@@ -60,7 +60,7 @@ def parse_verdict(text: str, by: str = "", solution: str = "") -> Verdict:
     >>> parse_verdict("{'status': 'WRONG', 'error_step': '7 * 4 = 30', 'err", solution="The width is 7. 7 * 4 = 30.").error_step
     2
     """
-    text = _whole(text)
+    text = writable(text)
     fields = _quoted(text)
     if "status" not in fields:
         fields = _labelled(text)
@@ -125,7 +125,7 @@ def _unescaped(said: str, single: bool) -> str:
     if single:
         said = re.sub(r'(?<!\\)"', r"\"", said.replace(r"\'", "'"))
     try:
-        return _whole(json.loads(f'"{said}"', strict=False))
+        return writable(json.loads(f'"{said}"', strict=False))
     except ValueError:  # LaTeX with single backslashes, most often
         return said
 
@@ -184,8 +184,3 @@ def _step_that_says(said: str, steps: Sequence[Part]) -> int | None:
 def _signs(text: str) -> str:
     """What a quotation does not change of a text: no case, spaces, quotation marks, sentence marks."""
     return "".join(sign for sign in text.casefold() if sign.isalnum() or sign in "+-*/=^<>%")
-
-
-def _whole(text: str) -> str:
-    """The text without half characters, which could not be written to a file."""
-    return text.encode("utf-8", "replace").decode()

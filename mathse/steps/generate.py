@@ -13,7 +13,7 @@ from mathse.store import Artifact, Runtime, means
 from mathse.types import Chat, Model, Problem, Solution, Turn, language_of, read_jsonl, without
 
 if TYPE_CHECKING:
-    from mathse.backbones import Backbone, Loaded
+    from mathse.backbones import Loaded
     from mathse.backbones.wardrobe import Wardrobe
 
 SOLVE = """You are an excellent mathematics teacher. Look at the picture and solve the problem step by step. \
@@ -42,22 +42,25 @@ def loaded(model: Model, runtime: Runtime) -> Loaded:
 
     if runtime.threads:
         torch.set_num_threads(runtime.threads)
-    adapter = model.adapter.path / "adapter" if model.adapter else None
     if runtime.unfold:
-        return _unfolded(model.backbone, adapter, runtime.device)
-    return _wardrobe(model.backbone, runtime.device).wear(adapter)
+        return _unfolded(model, runtime.device)
+    return _wardrobe(Model(model.backbone), runtime.device).wear(_stored(model))
 
 
 @functools.lru_cache(maxsize=2)
-def _unfolded(backbone: Backbone, adapter: Path | None, device: str) -> Loaded:
-    return backbone.load(adapter, unfolded=True, device=device)
+def _unfolded(model: Model, device: str) -> Loaded:
+    return model.backbone.load(_stored(model), unfolded=True, device=device)
 
 
 @functools.lru_cache(maxsize=2)  # the student's backbone, and the judge's where it has its own
-def _wardrobe(backbone: Backbone, device: str) -> Wardrobe:
+def _wardrobe(base: Model, device: str) -> Wardrobe:
     from mathse.backbones.wardrobe import Wardrobe
 
-    return Wardrobe(backbone.load(device=device))
+    return Wardrobe(base.backbone.load(device=device))
+
+
+def _stored(model: Model) -> Path | None:
+    return model.adapter.path / "adapter" if model.adapter else None
 
 
 def solve(model: Model, problems: Sequence[Problem], sampling: Sampling, seed: int, runtime: Runtime) -> list[Solution]:
