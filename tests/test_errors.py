@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mathse.report.errors import error_table, error_type
+from mathse.report.errors import error_table, error_type, with_reasons
 from mathse.types import Judged, Problem, Solution, Verdict
 
 
@@ -38,3 +38,11 @@ def test_the_table_has_a_row_a_model_and_counts_only_what_was_judged_wrong() -> 
     assert head == ["judged wrong", "n", "vision", "question", "reasoning", "knowledge", "calculation", "unclassified"]
     assert row == ["M_0, round 1", "2", "0.0", "0.0", "0.0", "0.0", "50.0", "50.0"]
     assert empty == ["M_1", "0", *[""] * 6]
+
+
+def test_reasons_come_from_the_diagnosis_where_the_judge_was_not_asked() -> None:
+    solutions = [Solution(Problem(name, "?", (), "5"), "6", "M_0") for name in "abc"]
+    brief, asked = Verdict("wrong", brief=True), Verdict("wrong", 1, "The sum is wrong.")
+    judged = list(map(Judged, solutions, (brief, brief, asked)))
+    rows = with_reasons(judged, [Judged(solutions[1], asked)])
+    assert [(row.solution, row.verdict) for row in rows] == [(solutions[1], asked), (solutions[2], asked)]

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from mathse.report.errors import with_reasons
 from mathse.report.files import write_text
 from mathse.report.roles import role_of, round_of
 from mathse.report.summary import Scored, paid, summarise
@@ -111,7 +112,11 @@ class Reporter:
         write_text(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
         shown = groups(list(self.artifacts.values()), self.roles, self.scores)
         write_page(self.folder / "examples.html", self.name, describe(self.exp), shown)
-        judged = {f"M_{k - 1}, round {k}": judged_rows([artifact]) for k, artifact in enumerate(self.rounds, start=1)}
+        diagnosed = judged_rows([artifact for artifact in self.artifacts.values() if artifact.step == "diagnose"])
+        judged = {
+            f"M_{k - 1}, round {k}": with_reasons(judged_rows([artifact]), diagnosed)
+            for k, artifact in enumerate(self.rounds, start=1)
+        }
         write_markdown(self.folder, summary, self.scores, judged)
         self._track(lambda tracker: tracker.finish(summary, shown))
         tracked = self.tracker.where if self.tracker else ""

@@ -28,6 +28,12 @@ def error_type(analysis: str) -> str:
     return next((kind for kind, pattern in PATTERNS.items() if pattern.search(analysis)), UNCLASSIFIED)
 
 
+def with_reasons(judged: Sequence[Judged], diagnosed: Sequence[Judged]) -> list[Judged]:
+    """The verdicts whose reasons were asked for: by the judge itself, or later, when the solution was `diagnosed`."""
+    asked = {row.solution.id: row for row in diagnosed}
+    return [row for row in (asked.get(row.solution.id, row) for row in judged) if not row.verdict.brief]
+
+
 def error_table(judged: Mapping[str, Sequence[Judged]]) -> list[list[str]]:
     """A row for each name: how many of its solutions were judged wrong, and the percentage of each type. Header first."""
     names = [*TYPES, UNCLASSIFIED]

@@ -209,7 +209,7 @@ def write_markdown(
     if any(row.verdict.analysis for rows in judged.values() for row in rows):  # answer match gives none
         parts += [
             "## Types of error",
-            "Percent of the solutions that the judge rejected, by the words of its analyses.",
+            "Percent of the rejected solutions about which it was asked why, by the words of the analyses.",
             markdown(error_table(judged)),
         ]
     if "teacher" in summary:
