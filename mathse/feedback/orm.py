@@ -146,7 +146,7 @@ def verdicts_by(
     by: str,
     runtime: Runtime,
     *,
-    why: bool,
+    why: bool = True,
 ) -> list[Verdict]:
     """What a model says, greedily, to the chats that ask about the solutions, by the rule at the head of this file."""
     from mathse.generation.torch import complete
