@@ -8,6 +8,7 @@ verdict follows from its own words.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from mathse.backbones import Backbone
@@ -30,6 +31,14 @@ REFERENCE = "\nReference answer: {answer}\nAre they the same?"
 SAME = {"correct": "The same. ", "wrong": "Different. "}  # said before the verdict where there is a reference answer
 
 
+def openings(use_reference: bool) -> tuple[str, str]:
+    """How a verdict begins that says correct, and one that says wrong: up to the status, by which they can be told apart."""
+    correct, wrong = (
+        (SAME[status] if use_reference else "") + f'{{"status": "{status.upper()}"' for status in ("correct", "wrong")
+    )
+    return correct, wrong
+
+
 def ask_for_verdict(solution: Solution, use_reference: bool) -> Chat:
     """The chat that asks the ORM for its verdict."""
     problem = solution.problem
@@ -40,7 +49,10 @@ def ask_for_verdict(solution: Solution, use_reference: bool) -> Chat:
 
 @settings
 class Orm:
-    """How the ORM is made. `student` writes the solutions it learns from, after `student_fit` on the teacher's `taught`."""
+    """How the ORM is made. `student` writes the solutions it learns from, after `student_fit` on the teacher's `taught`.
+
+    `threshold`: see `TrainedOrm`.
+    """
 
     backbone: Backbone
     fit: Fit
@@ -54,7 +66,12 @@ class Orm:
     use_reference: bool
     held_out: float
     max_new_tokens: int
+    threshold: float | None
     seed: int
+
+    def check(self) -> None:
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise ValueError(f"orm.threshold should lie between 0 and 1, or be null, got {self.threshold}")
 
     def prepare(self, run: Run, taught: Artifact, kept: Artifact, model: Model) -> TrainedOrm:
         """Train the ORM and test it on held-out solutions; each of the steps runs once per recipe, however many ask."""
@@ -93,6 +110,7 @@ class Orm:
             model=Model(self.backbone, trained, "orm"),
             use_reference=self.use_reference,
             max_new_tokens=self.max_new_tokens,
+            threshold=self.threshold,
         )
         run(test_orm, source=source, data=annotated, held_out=self.held_out)
         return source
@@ -100,11 +118,15 @@ class Orm:
 
 @settings
 class TrainedOrm:
-    """An ORM that can be asked."""
+    """An ORM that can be asked. A verdict's score is the probability of `correct` against `wrong` at the token that decides.
+
+    `threshold`: from which score on a solution is correct; None leaves it to the ORM's words, the likelier of the two.
+    """
 
     model: Model
     use_reference: bool
     max_new_tokens: int
+    threshold: float | None
 
     def recipe(self) -> dict[str, str | int]:
         """The prompt decides what it answers, and how that is read."""
@@ -116,21 +138,42 @@ class TrainedOrm:
         return self.model.adapter.name
 
     def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Verdict]:
-        """The ORM's own words, read."""
+        """The ORM's own words, read, with their score; where there is a threshold, it decides."""
         chats = [ask_for_verdict(solution, self.use_reference) for solution in solutions]
-        return verdicts_by(self.model, chats, solutions, self.max_new_tokens, self.by, runtime)
+        begin = openings(self.use_reference)
+        said = verdicts_by(self.model, chats, solutions, self.max_new_tokens, self.by, runtime, begin)
+        return said if self.threshold is None else [by_threshold(verdict, self.threshold) for verdict in said]
+
+
+def by_threshold(verdict: Verdict, threshold: float) -> Verdict:
+    """The verdict with the status that its score gives it. The step and the analysis go where it becomes correct; where it
+    becomes wrong there are none. Unreadable without a score."""
+    if verdict.status == "unreadable" or verdict.score is None:
+        return dataclasses.replace(verdict, status="unreadable", error_step=None, analysis="")
+    if verdict.score >= threshold:
+        return dataclasses.replace(verdict, status="correct", error_step=None, analysis="")
+    return dataclasses.replace(verdict, status="wrong")
 
 
 def verdicts_by(
-    model: Model, chats: Sequence[Chat], solutions: Sequence[Solution], max_new_tokens: int, by: str, runtime: Runtime
+    model: Model,
+    chats: Sequence[Chat],
+    solutions: Sequence[Solution],
+    max_new_tokens: int,
+    by: str,
+    runtime: Runtime,
+    openings: tuple[str, str] | None = None,
 ) -> list[Verdict]:
-    """What a model says, greedily, to the chats that ask about the solutions. What it does not finish is unreadable."""
+    """What a model says, greedily, to the chats that ask about the solutions. What it does not finish is unreadable.
+
+    With `openings`, of a reply that says correct and of one that says wrong, each verdict gets its score.
+    """
     from mathse.generation.torch import complete
     from mathse.steps.generate import loaded
 
     greedy = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=max_new_tokens)
-    completed = complete(loaded(model, runtime), chats, greedy, [solution.id for solution in solutions])
+    completed = complete(loaded(model, runtime), chats, greedy, [solution.id for solution in solutions], openings)
     return [
-        parse_verdict(words.text if words.finished else "", by, solution.text)
+        dataclasses.replace(parse_verdict(words.text if words.finished else "", by, solution.text), score=words.chance)
         for solution, (words,) in zip(solutions, completed, strict=True)
     ]

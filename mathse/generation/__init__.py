@@ -27,8 +27,12 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model wrote: its text, whether it came to an end of its own (not cut at the limit), and its length in tokens."""
+    """What a model wrote: its text, whether it came to an end of its own (not cut at the limit), and its length in tokens.
+
+    `chance`: where it was asked between two openings and wrote as they begin, the probability of the first against the second.
+    """
 
     text: str
     finished: bool
     tokens: int
+    chance: float | None = None

@@ -7,6 +7,7 @@ drawn by inverting the distribution at that number. So neither batch size nor or
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,15 +18,26 @@ from mathse.backbones import Loaded, Row
 from mathse.generation import Completion, Sampling
 from mathse.generation.cache import RoomyCache
 from mathse.memory import release
-from mathse.types import Chat
+from mathse.types import Chat, Turn
 
 PROMPTS = 64  # read together
 
 
 @torch.no_grad()
-def complete(loaded: Loaded, chats: Sequence[Chat], sampling: Sampling, seeds: Sequence[str]) -> list[list[Completion]]:
-    """`sampling.samples` completions of each chat, decoded as one batch. `seeds` names each chat's own randomness."""
+def complete(
+    loaded: Loaded,
+    chats: Sequence[Chat],
+    sampling: Sampling,
+    seeds: Sequence[str],
+    openings: tuple[str, str] | None = None,
+) -> list[list[Completion]]:
+    """`sampling.samples` completions of each chat, decoded as one batch. `seeds` names each chat's own randomness.
+
+    `openings`: two ways to begin a reply. Where a text goes along with both up to the token in which they part, it gets the
+    probability of the first one's token against the second one's.
+    """
     n = sampling.samples
+    common, parting = fork(loaded, openings) if openings else ([], [])
     rows = [loaded.encode(chat, reply=True) for chat in chats]
     logits, mask, position, cache = read(loaded, rows, sampling.max_new_tokens)
     each = torch.arange(len(chats)).repeat_interleave(n)
@@ -33,11 +45,15 @@ def complete(loaded: Loaded, chats: Sequence[Chat], sampling: Sampling, seeds: S
     logits, mask, position = logits[each], mask[each], position[:, each]
     uniform = uniforms([f"{seed}/{j}" for seed in seeds for j in range(n)], sampling)
 
+    chances = torch.full((len(each),), torch.nan, device=logits.device)
     written = torch.full((len(each), sampling.max_new_tokens), -1, device=logits.device)
     finished = torch.zeros(len(each), dtype=torch.bool, device=logits.device)
     alive = torch.arange(len(each), device=logits.device)  # which row of `written` each row of the batch is
     stops = torch.tensor(loaded.stop_ids, device=logits.device)
     for t in range(sampling.max_new_tokens):
+        if parting and t == len(common):
+            there = (written[alive, :t] == torch.tensor(common, dtype=torch.long, device=logits.device)).all(-1)
+            chances[alive[there]] = logits[there][:, parting].softmax(-1)[:, 0]
         token = choose(logits, sampling, uniform[alive, t] if uniform is not None else None)
         written[alive, t] = token
         stopped = torch.isin(token, stops)
@@ -53,7 +69,18 @@ def complete(loaded: Loaded, chats: Sequence[Chat], sampling: Sampling, seeds: S
         logits = loaded.head(hidden[:, -1])
         position = position + 1
     release()
-    return _texts(loaded, written, finished, n)
+    return _texts(loaded, written, finished, chances, n)
+
+
+def fork(loaded: Loaded, openings: tuple[str, str]) -> tuple[list[int], list[int]]:
+    """The tokens that both openings of a reply begin with, and the two next ones. Raises ValueError where they do not part."""
+    ask: Chat = (Turn("user", "?"),)
+    start = len(loaded.encode(ask, reply=True))
+    a, b = (loaded.encode((*ask, Turn("assistant", text)), reply=True).ids.tolist() for text in openings)
+    at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
+    if at is None:
+        raise ValueError(f"one of the openings {openings} begins with the other, so nothing decides between them")
+    return a[start:at], [a[at], b[at]]
 
 
 def read(loaded: Loaded, rows: Sequence[Row], extra: int) -> tuple[Tensor, Tensor, Tensor, RoomyCache]:
@@ -82,12 +109,12 @@ def read(loaded: Loaded, rows: Sequence[Row], extra: int) -> tuple[Tensor, Tenso
     return torch.cat(logits)[back], mask.to(device), positions.to(device), cache
 
 
-def _texts(loaded: Loaded, written: Tensor, finished: Tensor, n: int) -> list[list[Completion]]:
+def _texts(loaded: Loaded, written: Tensor, finished: Tensor, chances: Tensor, n: int) -> list[list[Completion]]:
     completions = []
-    for tokens, ended in zip(written.tolist(), finished.tolist(), strict=True):
+    for tokens, ended, chance in zip(written.tolist(), finished.tolist(), chances.tolist(), strict=True):
         ids = [token for token in tokens if token >= 0]
         text = loaded.tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True)
-        completions.append(Completion(text, ended, len(ids)))
+        completions.append(Completion(text, ended, len(ids), None if math.isnan(chance) else chance))
     return [completions[i : i + n] for i in range(0, len(completions), n)]
 
 
