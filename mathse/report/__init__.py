@@ -39,6 +39,7 @@ class Reporter:
         self.judge = canonical(exp.judge)
         self.steps: list[dict[str, Any]] = []
         self.artifacts: dict[str, Artifact] = {}
+        self.recipes: dict[str, Mapping[str, Any]] = {}
         self.roles: dict[str, str] = {}
         self.rounds: list[Artifact] = []
         self.orm: dict[str, float] = {}
@@ -74,7 +75,7 @@ class Reporter:
         if artifact.name in self.artifacts:  # judge and feedback may both ask for the ORM
             return
         role = role_of(recipe, self.roles, self.judge)
-        self.artifacts[artifact.name] = artifact
+        self.artifacts[artifact.name], self.recipes[artifact.name] = artifact, recipe
         self.roles[artifact.name] = role
         self.steps.append({"name": artifact.name, "cached": cached, "seconds": round(seconds, 3)})
         if round_of(role):
@@ -92,6 +93,7 @@ class Reporter:
     def finish(self) -> None:
         """Write and print the results; the last line printed is the path of summary.json."""
         from mathse.report.examples import groups
+        from mathse.report.orm import instruments, write
         from mathse.report.page import write_page
 
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -112,7 +114,9 @@ class Reporter:
         shown = groups(list(self.artifacts.values()), self.roles, self.scores)
         write_page(self.folder / "examples.html", self.name, describe(self.exp), shown)
         judged = {f"M_{k - 1}, round {k}": judged_rows([artifact]) for k, artifact in enumerate(self.rounds, start=1)}
-        write_markdown(self.folder, summary, self.scores, judged)
+        judges = instruments((artifact, self.recipes[name]) for name, artifact in self.artifacts.items())
+        orm = write(self.folder, self.name, judges) if judges else []
+        write_markdown(self.folder, summary, self.scores, judged, orm)
         self._track(lambda tracker: tracker.finish(summary, shown))
         tracked = self.tracker.where if self.tracker else ""
         self._close(failed=False)  # before the last line, which nothing may follow

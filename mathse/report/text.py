@@ -184,9 +184,14 @@ def _sweeps(override: str) -> bool:
 
 
 def write_markdown(
-    folder: Path, summary: Mapping[str, Any], scores: Sequence[Scored], judged: Mapping[str, Sequence[Judged]]
+    folder: Path,
+    summary: Mapping[str, Any],
+    scores: Sequence[Scored],
+    judged: Mapping[str, Sequence[Judged]],
+    orm: Sequence[str],
 ) -> None:
-    """report.md with its plot, accuracy.png. `judged`: the verdicts with analyses, by who wrote the solutions and when."""
+    """report.md with its plot, accuracy.png. `judged`: the verdicts with analyses, by who wrote the solutions and when; `orm`: the
+    paragraphs of the ORM's report."""
     accuracy_plot(folder / "accuracy.png", summary)
     first = summary["models"][0]
     parts = [
@@ -204,8 +209,8 @@ def write_markdown(
             "Precision and recall of acceptance are measured against the reference answers.",
             markdown(round_table(summary)),
         ]
-    if summary["orm"]:
-        parts += ["## ORM", markdown(orm_table(summary["orm"]))]
+    if orm:
+        parts += ["## ORM", *orm]
     if any(row.verdict.analysis for rows in judged.values() for row in rows):  # answer match gives none
         parts += [
             "## Types of error",
