@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mathse.audit import Audit
 from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
 from mathse.benchmarks import Benchmark
@@ -53,6 +54,7 @@ class Experiment:
     lora: Lora
     sampling: Sampling
     decoding: Sampling
+    audit: Audit
     runtime: Runtime
     store: str
     report: str

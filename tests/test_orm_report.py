@@ -213,7 +213,9 @@ def test_a_store_and_a_run_are_measured_alike(folder: str, tmp_path: Path) -> No
     assert judge["loop"]["n"] == 40
     assert judge["loop"]["step_exact"]["value"] is None
     assert set(judge["loop"]["by"]) == {"round", "model", "family", "level"}
-    assert judge["precision_at_base_rate"]["round 1"]["value"] == pytest.approx(2 / 9)  # a quarter is right; 0.6 and 0.7 accepted
+    assert judge["precision_at_base_rate"]["round 1"]["value"] == pytest.approx(
+        2 / 9
+    )  # a quarter is right; 0.6 and 0.7 accepted
     page = (out / "orm.html").read_text()
     assert "27 of the 39 solutions that train_orm-00 accepted; 24 are shown" in page
     assert "8 of the 21 solutions that train_orm-00 rejected; 8 are shown" in page

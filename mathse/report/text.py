@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathse.audit import Auditor
 from mathse.report.errors import error_table
 from mathse.report.files import write_text
 from mathse.report.plot import accuracy_plot
@@ -189,6 +190,7 @@ def write_markdown(
     scores: Sequence[Scored],
     judged: Mapping[str, Sequence[Judged]],
     orm: Sequence[str],
+    audit: Auditor,
 ) -> None:
     """report.md with its plot, accuracy.png. `judged`: the verdicts with analyses, by who wrote the solutions and when; `orm`: the
     paragraphs of the ORM's report."""
@@ -209,6 +211,7 @@ def write_markdown(
             "Precision and recall of acceptance are measured against the reference answers.",
             markdown(round_table(summary)),
         ]
+    parts += audited(audit)
     if orm:
         parts += ["## ORM", *orm]
     if any(row.verdict.analysis for rows in judged.values() for row in rows):  # answer match gives none
@@ -227,6 +230,21 @@ def write_markdown(
     steps = [[s["name"], "found" if s["cached"] else f"{s['seconds']:.1f} s"] for s in summary["steps"]]
     parts += ["## Steps", markdown([["artifact", "time"], *steps])]
     write_text(folder / "report.md", "\n\n".join(parts) + "\n")
+
+
+def audited(audit: Auditor) -> list[str]:
+    """The audit's paragraphs; nothing for a run without rounds."""
+    if not audit.rounds:
+        return []
+    rounds, families = audit.tables()
+    return [
+        "## Audit",
+        f"{audit.purity}. Distinct: not written before for the same problem; solved: of the problems that were asked.",
+        markdown(rounds),
+        *(f"- **alarm**: {words}" for words in audit.alarms),
+        "Accepted / precision / solved by family:",
+        markdown(families),
+    ]
 
 
 def _percent(counted: tuple[int, int] | None) -> str:
