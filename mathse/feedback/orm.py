@@ -1,6 +1,6 @@
 """The Outcome Reward Model (paper, section 4.1): a model fine-tuned to write a verdict with the wrong step and an analysis.
 
-Its data are solutions by a student (the base after stage 1, by answer match) to problems kept out of D: the wrong ones
+Its data are solutions by students (the base after stage 1, by answer match; more by choice) to problems kept out of D: the wrong ones
 annotated by the teacher, and as many right ones. The paper does not say whether the ORM sees the reference answer;
 `use_reference`, whose value is the scale's, decides. Where it does, it first says whether the two answers are the same, and its
 verdict follows from its own words.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Literal
 
 from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
@@ -48,19 +49,68 @@ def ask_for_verdict(solution: Solution, use_reference: bool) -> Chat:
 
 
 @settings
-class Orm:
-    """How the ORM is made. `student` writes the solutions it learns from, after `student_fit` on the teacher's `taught`.
+class Student:
+    """Whose mistakes the ORM learns from: `backbone` after fine-tuning on the teacher's solutions that match the answer, as M_0 is.
 
-    `threshold`: see `TrainedOrm`.
+    `rounds`: how often it is then fine-tuned on what it solved of the kept problems too, by answer match; every round's drafts are
+    taken.
     """
 
     backbone: Backbone
     fit: Fit
     lora: Lora
-    student: Backbone
-    student_fit: Fit
-    student_lora: Lora
+    rounds: int
+
+    def drafts(
+        self, run: Run, name: str, taught: Artifact, kept: Artifact, drafts: Sampling, seed: int
+    ) -> list[Artifact]:
+        """Solutions of the kept problems, judged by answer match, one artifact a round."""
+        from mathse.steps.generate import generate
+        from mathse.steps.judging import judge
+        from mathse.steps.sft import sft
+
+        D_SFT = [run(judge, solutions=taught, source=AnswerMatch())]
+        for k in range(self.rounds + 1):
+            adapter = run(sft, backbone=self.backbone, data=D_SFT, fit=self.fit, lora=self.lora, start=None, seed=seed)
+            author = Model(self.backbone, adapter, f"{name}_{k}" if k else name)
+            written = run(generate, model=author, problems=kept, sampling=drafts, seed=seed)
+            D_SFT = [*D_SFT, run(judge, solutions=written, source=AnswerMatch())]
+        return D_SFT[1:]
+
+
+@settings
+class OrmData:
+    """What the ORM learns from: what `students` write with `drafts`, in halves of right and wrong ones.
+
+    `size`: rows at most, None for all there are; `mix`: the share of each source of problems, by weight (sources not named are
+    left out; empty for as they come); `language`: of the questions.
+    """
+
+    students: dict[str, Student]
     drafts: Sampling
+    size: int | None
+    mix: dict[str, float]
+    language: Literal["any", "en", "zh"]
+
+    def check(self) -> None:
+        if not self.students or not all(isinstance(student, Student) for student in self.students.values()):
+            raise ValueError(f"orm.data.students should name at least one Student, got {self.students}")
+        if self.size is not None and self.size < 2:
+            raise ValueError(
+                f"orm.data.size should be at least 2 rows, one right and one wrong, or null, got {self.size}"
+            )
+        if not all(isinstance(weight, (int, float)) and weight > 0 for weight in self.mix.values()):
+            raise ValueError(f"orm.data.mix should give sources weights above 0, got {self.mix}")
+
+
+@settings
+class Orm:
+    """How the ORM is made. `threshold`: see `TrainedOrm`."""
+
+    backbone: Backbone
+    fit: Fit
+    lora: Lora
+    data: OrmData
     teacher: Teacher
     analysis: bool
     use_reference: bool
@@ -76,25 +126,23 @@ class Orm:
     def prepare(self, run: Run, taught: Artifact, kept: Artifact, model: Model) -> TrainedOrm:
         """Train the ORM and test it on held-out solutions; each of the steps runs once per recipe, however many ask."""
         from mathse.steps.annotate import annotate
-        from mathse.steps.generate import generate
-        from mathse.steps.judging import judge
         from mathse.steps.orm import test_orm, train_orm
-        from mathse.steps.sft import sft
 
-        chosen = run(judge, solutions=taught, source=AnswerMatch())
-        adapter = run(
-            sft,
-            backbone=self.student,
-            data=[chosen],
-            fit=self.student_fit,
-            lora=self.student_lora,
-            start=None,
+        data = self.data
+        labelled = [
+            judged
+            for name, student in data.students.items()
+            for judged in student.drafts(run, name, taught, kept, data.drafts, self.seed)
+        ]
+        annotated = run(
+            annotate,
+            judged=labelled,
+            teacher=self.teacher,
+            size=data.size,
+            mix=data.mix,
+            language=data.language,
             seed=self.seed,
         )
-        student = Model(self.student, adapter, "student")
-        drafts = run(generate, model=student, problems=kept, sampling=self.drafts, seed=self.seed)
-        labelled = run(judge, solutions=drafts, source=AnswerMatch())
-        annotated = run(annotate, judged=labelled, teacher=self.teacher, seed=self.seed)
         trained = run(
             train_orm,
             backbone=self.backbone,

@@ -122,12 +122,20 @@ def instruments(steps: Iterable[tuple[Artifact, Mapping[str, Any]]]) -> list[Ins
         name = rows[0].verdict.by + (f", threshold {threshold:g}" if threshold is not None else "")
         instrument = found.setdefault(name, Instrument(name))
         if kind == "judge":
-            instrument.loop += [Checked(row.solution, row.verdict, by_answer(row.solution)) for row in rows]
+            new = [Checked(row.solution, row.verdict, by_answer(row.solution)) for row in rows]
+            instrument.loop = _once([*instrument.loop, *new])
         else:
             data = artifact.path.parent / recipe["inputs"]["data"]["artifact"] / "judged.jsonl"
             truth = {row.solution.id: row.verdict for row in read_jsonl(Judged, data)}
-            instrument.held_out += [Checked(row.solution, row.verdict, truth[row.solution.id]) for row in rows]
+            new = [Checked(row.solution, row.verdict, truth[row.solution.id]) for row in rows]
+            instrument.held_out = _once([*instrument.held_out, *new])
     return list(found.values())
+
+
+def _once(rows: Sequence[Checked]) -> list[Checked]:
+    """Each solution's verdict once, one with a score where there is one: a store may hold what earlier versions asked too."""
+    ordered = sorted(rows, key=lambda row: row.said.score is not None)
+    return list({(row.solution.id, row.solution.text): row for row in ordered}.values())
 
 
 def by_answer(solution: Solution) -> Verdict:

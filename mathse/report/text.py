@@ -29,6 +29,7 @@ def _words(artifact: Artifact, role: str) -> str:
         case "load" | "fitting" | "draw" | "remaining":
             what = {"test": "test problems", "seed": "seed problems", "orm": "problems kept for the ORM"}
             left_out = f", {m['left_out']:.0f} left out: too many pictures" if "left_out" in m else ""
+            left_out += f", {m['twins']:.0f} left out: asked twice" if m.get("twins") else ""
             return f"{m['problems']:.0f} {what.get(role, 'problems')}{' remain' * (artifact.step == 'remaining')}{left_out}"
         case "distill":
             return f"{m['solutions']:.0f} solutions by the teacher{_dropped(m)}{_cost(m)}"
