@@ -7,6 +7,7 @@ Where the paper contradicts itself we follow Algorithm 1: reflection once, after
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mathse.steps.data import draw, remaining
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from mathse.store import Artifact
 
 
-def mathse(exp: Experiment, problems: Artifact, run: Run) -> list[Model]:
-    """M_0 (distilled), M_1 … M_K (self-evolved) and, with reflection, M_final."""
+def mathse(exp: Experiment, problems: Artifact, run: Run) -> Iterator[Model]:
+    """M_0 (distilled), M_1 … M_K (self-evolved) and, with reflection, M_final, each as soon as it is trained."""
 
     def fine_tune(name: str, D_SFT: list[Artifact], previous: Model | None) -> Model:
         start = previous.adapter if previous and exp.init_from == "previous" else None
@@ -41,6 +42,7 @@ def mathse(exp: Experiment, problems: Artifact, run: Run) -> list[Model]:
     # Stage 1: M_0 learns from the teacher's accepted solutions.
     D_SFT = [run(judge, solutions=taught, source=right_or_wrong)]
     models = [fine_tune("M_0", D_SFT, None)]
+    yield models[-1]
     D_remain = run(remaining, problems=D, solved=D_SFT)
     R_incorrect: list[Artifact] = []
 
@@ -52,6 +54,7 @@ def mathse(exp: Experiment, problems: Artifact, run: Run) -> list[Model]:
         R_incorrect = [*R_incorrect, judged]
         D_remain = run(remaining, problems=D_remain, solved=[judged])
         models.append(fine_tune(f"M_{k}", D_SFT, models[-1]))
+        yield models[-1]
 
     # Stage 3: the teacher repairs the rejected solutions, told by the feedback where and why; accepted repairs join D_SFT.
     if exp.reflection and R_incorrect:
@@ -61,5 +64,4 @@ def mathse(exp: Experiment, problems: Artifact, run: Run) -> list[Model]:
         )
         R_reflected = run(reflect, diagnosed=diagnosed, teacher=exp.teacher)
         D_SFT = [*D_SFT, run(judge, solutions=R_reflected, source=right_or_wrong)]
-        models.append(fine_tune("M_final", D_SFT, models[-1]))
-    return models
+        yield fine_tune("M_final", D_SFT, models[-1])

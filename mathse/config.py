@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mathse.audit import Audit
 from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
 from mathse.benchmarks import Benchmark
@@ -53,6 +54,7 @@ class Experiment:
     lora: Lora
     sampling: Sampling
     decoding: Sampling
+    audit: Audit
     runtime: Runtime
     store: str
     report: str
@@ -63,7 +65,9 @@ class Experiment:
     @property
     def most_pictures(self) -> int | None:
         """The most pictures that a problem may have for all backbones of the run to take it; None for any number."""
-        backbones = [self.backbone, *((self.orm.backbone, self.orm.student) if isinstance(self.orm, Orm) else ())]
+        backbones = [self.backbone]
+        if isinstance(self.orm, Orm):
+            backbones += [self.orm.backbone, *(student.backbone for student in self.orm.data.students.values())]
         return min((b.most_pictures for b in backbones if b.most_pictures is not None), default=None)
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""How well first wrong steps are found: the score of ProcessBench (arXiv 2412.06559), and macro-F1 for any labels.
+"""How well first wrong steps are found: the score of ProcessBench (arXiv 2412.06559), and macro-F1 for any labels. What scores are worth.
 
 A step's label is a whole number: the first wrong step, counted from 1, or 0 where no step is wrong; None where nothing was said.
 ProcessBench counts from 0 and writes -1 where no step is wrong, so its labels plus one are ours.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mathse.types import Verdict
 
@@ -61,3 +62,34 @@ def macro_f1(predicted: Sequence[Hashable], labelled: Sequence[Hashable]) -> flo
         claims, members = (sum(pair[side] == kind for pair in pairs) for side in (0, 1))
         scores.append(2 * hits / (claims + members))
     return sum(scores) / len(scores)
+
+
+BINS = 10
+
+
+def auroc(scores: Sequence[float], right: Sequence[bool]) -> float:
+    """The chance that a right solution has a higher score than a wrong one, ties counted half; NaN where a kind is missing."""
+    import numpy as np
+    from scipy.stats import rankdata
+
+    ranks, kind = rankdata(scores), np.asarray(right, dtype=bool)
+    pairs = kind.sum() * (~kind).sum()
+    return float((ranks[kind].sum() - kind.sum() * (kind.sum() + 1) / 2) / pairs) if pairs else float("nan")
+
+
+def bin_of(scores: Sequence[float]) -> Any:
+    """Which of the equally wide bins each score lies in, as an array of whole numbers; 1 lies in the last."""
+    import numpy as np
+
+    return np.minimum((np.asarray(scores, dtype=float) * BINS).astype(int), BINS - 1)
+
+
+def calibration_error(scores: Sequence[float], right: Sequence[bool]) -> float:
+    """The expected calibration error (Guo et al., arXiv 1706.04599, eq. 3) of probabilities, in ten equally wide bins: how far the
+    mean score of a bin lies from its share of right ones, weighted by the bin's size. NaN for no scores."""
+    import numpy as np
+
+    if not len(scores):
+        return float("nan")
+    gaps = np.bincount(bin_of(scores), np.asarray(scores, dtype=float) - np.asarray(right, dtype=float))
+    return float(np.abs(gaps).sum() / len(scores))

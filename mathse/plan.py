@@ -20,7 +20,7 @@ from mathse.fit import Fit
 from mathse.generation import Sampling
 from mathse.report.roles import role_of
 from mathse.report.text import aligned
-from mathse.steps.annotate import shuffled
+from mathse.steps.annotate import chosen
 from mathse.steps.data import rejected
 from mathse.steps.generate import ask
 from mathse.steps.reflect import ask_for_reflection
@@ -233,13 +233,15 @@ def _generate(line: Line, problems: Artifact, sampling: Sampling, **rest: Any) -
     return {"solutions": line.texts}
 
 
-def _annotate(line: Line, judged: Artifact, teacher: Any, seed: int) -> Mapping[str, float]:
-    size = round(min(judged.metrics["rejected"], judged.metrics["accepted"]))
+def _annotate(line: Line, judged: list[Artifact], teacher: Any, size: int | None, **rest: Any) -> Mapping[str, float]:
+    counts = [sum(one.metrics[name] for one in judged) for name in ("rejected", "accepted")]
+    count = round(min(*counts, math.inf if size is None else size // 2))
     chats = None
-    if judged.path.exists():
-        chats = [ask_for_annotation(row.solution) for row in shuffled(judged, seed)[0][:size]]
-    _asked(line, teacher, size, chats, SCHEMA)
-    return {"wrong": size, "right": size}
+    if _exists(judged):
+        chats = [ask_for_annotation(row.solution) for row in chosen(judged, size, **rest)[0]]
+        count = len(chats)
+    _asked(line, teacher, count, chats, SCHEMA)
+    return {"wrong": count, "right": count}
 
 
 def _test_orm(line: Line, data: Artifact, held_out: float, **rest: Any) -> Mapping[str, float]:

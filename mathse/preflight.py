@@ -52,13 +52,20 @@ class Job:
 
 
 def jobs(exp: Experiment) -> list[Job]:
-    """The student, and the ORM where one is asked."""
+    """The student; the ORM where one is asked, and whose mistakes it learns from, where that is another backbone."""
     new = max(exp.sampling.max_new_tokens, exp.decoding.max_new_tokens)
     found = [Job("student", "backbone", "fit", exp.backbone, exp.fit, exp.lora, new)]
     for source in (exp.judge, exp.feedback):
         if isinstance(source, Orm) and len(found) == 1:
             field = "backbone" if source.backbone == exp.backbone else "orm.backbone"
             found.append(Job("ORM", field, "orm.fit", source.backbone, source.fit, source.lora, source.max_new_tokens))
+            for name, student in source.data.students.items():
+                if student.backbone != exp.backbone:
+                    place, new = f"orm.data.students.{name}", source.data.drafts.max_new_tokens
+                    who = f"the ORM's student {name}"
+                    found.append(
+                        Job(who, f"{place}.backbone", f"{place}.fit", student.backbone, student.fit, student.lora, new)
+                    )
     return found
 
 

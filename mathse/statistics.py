@@ -50,6 +50,37 @@ def bootstrap(
     return float(low), float(high)
 
 
+def resampled(
+    statistic: Callable[[np.ndarray[Any, Any]], float],
+    clusters: Sequence[Hashable],
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """The 95% percentile interval of any statistic of rows, drawn again by cluster: `clusters` has one entry for each row.
+
+    `statistic` gets the indices of the drawn rows; draws of which it makes NaN are left out. (NaN, NaN) where none is left.
+    """
+    import numpy as np
+
+    places = {cluster: place for place, cluster in enumerate(dict.fromkeys(clusters))}
+    index = np.array([places[cluster] for cluster in clusters], dtype=int)
+    by_cluster, sizes = np.argsort(index, kind="stable"), np.bincount(index)
+    starts = np.cumsum(sizes) - sizes
+    generator = np.random.default_rng(seed)
+    values = []
+    for _ in range(draws if len(sizes) else 0):
+        drawn = generator.integers(0, len(sizes), len(sizes))
+        before = np.cumsum(sizes[drawn]) - sizes[drawn]
+        within = np.repeat(starts[drawn] - before, sizes[drawn]) + np.arange(sizes[drawn].sum())
+        values.append(statistic(by_cluster[within]))
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return math.nan, math.nan
+    low, high = np.quantile(known, (0.025, 0.975))
+    return float(low), float(high)
+
+
 def _by_cluster(values: Sequence[float], clusters: Sequence[Hashable]) -> tuple[np.ndarray[Any, Any], ...]:
     """The sum and the size of each cluster."""
     import numpy as np

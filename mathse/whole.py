@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from mathse.algorithm import mathse
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
 
 def whole(exp: Experiment, run: Run) -> Iterator[tuple[Model, Artifact]]:
-    """The base and the models of Algorithm 1, each with its evaluation on the benchmark."""
+    """The base and the models of Algorithm 1, each evaluated on the benchmark as soon as it is there."""
     problems, test = run(load, data=exp.data), run(load, data=exp.benchmark.data)
     if exp.most_pictures is not None:
         problems, test = (run(fitting, problems=some, most_pictures=exp.most_pictures) for some in (problems, test))
-    for model in [Model(exp.backbone), *mathse(exp, problems, run)]:
+    for model in itertools.chain([Model(exp.backbone)], mathse(exp, problems, run)):
         yield (
             model,
             run(evaluate, model=model, benchmark=exp.benchmark, problems=test, sampling=exp.decoding),

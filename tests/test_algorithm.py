@@ -114,7 +114,7 @@ def run(root: Path, **changes: Any) -> tuple[Lab, list[Any]]:
     lab = Lab(root)
     from mathse.steps.data import load as load_problems
 
-    return lab, mathse(exp, lab.store.run(load_problems, data=exp.data), lab.run)
+    return lab, list(mathse(exp, lab.store.run(load_problems, data=exp.data), lab.run))
 
 
 def problems(artifact: Artifact) -> set[str]:

@@ -52,7 +52,7 @@ def test_a_backbones_member_follows_the_scale_and_the_orm_follows_the_student(fa
     exp = load(f"backbone={family}", f"scale={scale}")
     assert exp.backbone.family == family
     assert (exp.backbone.checkpoint == "tiny") == (scale == "tiny")  # type: ignore[attr-defined]
-    assert exp.orm.backbone == exp.orm.student == exp.backbone  # type: ignore[attr-defined]
+    assert exp.orm.backbone == exp.orm.data.students["student"].backbone == exp.backbone  # type: ignore[attr-defined]
     assert exp.orm.use_reference == (scale == "tiny")  # type: ignore[attr-defined]
 
 
@@ -66,7 +66,7 @@ def test_checkpoint_and_picture_size_can_be_given() -> None:
 def test_the_judge_may_be_of_another_family_than_the_student(orm: str) -> None:
     exp = load(f"orm={orm}", "backbone@orm.backbone=internvl25", "orm.fit.lr=0.25")
     assert (exp.backbone.family, exp.judge.backbone.family) == ("qwen2vl", "internvl25")  # type: ignore[attr-defined]
-    assert exp.judge.student == exp.backbone  # type: ignore[attr-defined]
+    assert exp.judge.data.students["student"].backbone == exp.backbone  # type: ignore[attr-defined]
     assert exp.judge.fit.lr == 0.25  # type: ignore[attr-defined]
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from mathse.backbones import Loaded
 from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.generation import Sampling
-from mathse.generation.torch import choose, complete
+from mathse.generation.torch import choose, complete, fork, read
 from mathse.steps.generate import ask
 from mathse.types import Problem, Turn
 
@@ -96,3 +96,28 @@ def test_a_token_is_drawn_by_inverting_the_nucleus(uniform: float, top_p: float,
 def test_several_samples_at_temperature_0_are_refused() -> None:
     with pytest.raises(ValueError, match="set a temperature"):
         Sampling(temperature=0.0, top_p=1.0, samples=2, max_new_tokens=8)
+
+
+def test_the_chance_of_an_opening_is_its_tokens_probability_against_the_others(
+    model: Loaded, problems: list[Problem]
+) -> None:
+    few = [ask(problem) for problem in problems[:3]]
+    ((whole,), *_) = complete(model, few, GREEDY, ["", "", ""])
+    begun = whole.text[: whole.text.index(" ", 3)]
+    common, (a, b) = fork(model, (f"{begun} 1", f"{begun} 2"))
+    assert model.tokenizer.decode([*common, a])[: len(begun)] == begun
+    tries = complete(model, few, GREEDY, ["", "", ""], openings=(f"{begun} 1", f"{begun} 2"))
+    assert [[words.text for words in some] for some in tries] == texts(model, problems[:3], GREEDY, 3)
+    row = model.encode((*few[0], Turn("assistant", model.tokenizer.decode(common))), reply=True)
+    logits, *_ = read(model, [row], 1)
+    expected = logits[0, [a, b]].softmax(-1)[0].item()
+    assert tries[0][0].chance == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_text_that_opens_otherwise_has_no_chance_and_openings_must_part(
+    model: Loaded, problems: list[Problem]
+) -> None:
+    ((words,),) = complete(model, [ask(problems[0])], GREEDY, [""], openings=("zzz 1", "zzz 2"))
+    assert words.chance is None
+    with pytest.raises(ValueError, match="nothing decides"):
+        fork(model, ("The", "The same"))

@@ -84,7 +84,7 @@ class Story:
         hostile = HOSTILE if i % 4 == 0 else "Step 1: The side ends at 7.\nStep 2: 3 + 4 = 8.\n"
         return Solution(problem, f"{hostile}The answer to this problem is {answer}.", author)
 
-    def judge(self, of: Artifact, author: str, numbers: Sequence[int], source: Any) -> Artifact:
+    def said(self, numbers: Sequence[int]) -> list[Verdict]:
         def verdict(i: int) -> Verdict:
             if i % 9 == 0:
                 return Verdict("unreadable", by="train_orm-00", raw='{"status": <b>maybe</b>')
@@ -92,7 +92,13 @@ class Story:
                 return Verdict("correct", score=0.93, by="train_orm-00")
             return Verdict("wrong", 2, "<script>steal()</script> The sum in step 2 is wrong.", 0.1, "train_orm-00")
 
-        rows = [Judged(self.solution(i, author, right=i % 5 < 2), verdict(i)) for i in numbers]
+        return [verdict(i) for i in numbers]
+
+    def judge(self, of: Artifact, author: str, numbers: Sequence[int], source: Any) -> Artifact:
+        rows = [
+            Judged(self.solution(i, author, right=i % 5 < 2), said)
+            for i, said in zip(numbers, self.said(numbers), strict=True)
+        ]
         return self.step("judge", {"generated": len(rows), **audit(rows)}, rows, solutions=of, source=source)
 
     def tell(self) -> None:
@@ -105,11 +111,17 @@ class Story:
         student = self.step("sft", TRAINED, data=[chosen])
         drafts = self.step("generate", {"problems": 100, "solutions": 200}, model=model("student", student))
         labelled = self.judge(drafts, "student", range(20), MATCH)
-        annotated = self.step(
-            "annotate", {"wrong": 90, "right": 90, "dropped": 2, "teacher_calls": 92}, judged=labelled
-        )
+        counts = {"wrong": 90, "right": 90, "dropped": 2, "teacher_calls": 92}
+        truth = [
+            Judged(
+                self.solution(i, "student", right=i % 5 < 2), Verdict("correct") if i % 5 < 2 else Verdict("wrong", 1)
+            )
+            for i in range(20)
+        ]
+        annotated = self.step("annotate", counts, truth, judged=labelled)
         self.step("train_orm", TRAINED, data=annotated)
-        self.step("test_orm", ORM_CARD, source=ORM)
+        held_out = [Judged(row.solution, said) for row, said in zip(truth, self.said(range(20)), strict=True)]
+        self.step("test_orm", ORM_CARD, held_out, source=ORM, data=annotated)
         D_SFT = [self.judge(taught, "teacher", range(20), ORM)]
         models = [Model(exp.backbone), Model(exp.backbone, self.step("sft", TRAINED, data=D_SFT), "M_0")]
         for k in (1, 2):
@@ -234,8 +246,28 @@ def test_the_report_has_accuracy_by_source_and_level_and_a_picture(told: Told) -
 
 
 def test_nothing_half_written_stays(told: Told) -> None:
-    files = ["accuracy.png", "examples.html", "report.md", "summary.json"]
+    files = [
+        "accuracy.png",
+        "audit.json",
+        "examples.html",
+        "orm.html",
+        "orm.json",
+        "orm.png",
+        "report.md",
+        "summary.json",
+    ]
     assert sorted(path.name for path in told.folder.iterdir()) == files
+
+
+def test_the_orms_report_is_part_of_it(told: Told) -> None:
+    report = (told.folder / "report.md").read_text()
+    assert "| train_orm-00 | held-out | 20 | 0.400 [0.22, 0.61] |" in report
+    assert "| train_orm-00 | round 2 | 90 |" in report
+    assert "ECE" in report
+    assert "[Accepted with a wrong answer, rejected with the right one](orm.html)" in report
+    page = (told.folder / "orm.html").read_text()
+    assert "solutions that train_orm-00 accepted; 24 are shown" in page
+    assert not re.search(r"<script|<img src=x|<b>", page)
 
 
 def test_what_models_wrote_is_escaped(told: Told) -> None:

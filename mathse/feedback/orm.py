@@ -1,6 +1,6 @@
 """The Outcome Reward Model (paper, section 4.1): a model fine-tuned to write a verdict with the wrong step and an analysis.
 
-Its data are solutions by a student (the base after stage 1, by answer match) to problems kept out of D: the wrong ones
+Its data are solutions by students (the base after stage 1, by answer match; more by choice) to problems kept out of D: the wrong ones
 annotated by the teacher, and as many right ones. The paper does not say whether the ORM sees the reference answer;
 `use_reference`, whose value is the scale's, decides. Where it does, it first says whether the two answers are the same, and its
 verdict follows from its own words.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Literal
 
 from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
@@ -40,6 +41,14 @@ ASKING = (
 SAME = {"correct": "The same. ", "wrong": "Different. "}  # said before the verdict where there is a reference answer
 
 
+def openings(use_reference: bool) -> tuple[str, str]:
+    """How a verdict begins that says correct, and one that says wrong: up to the status, by which they can be told apart."""
+    correct, wrong = (
+        (SAME[status] if use_reference else "") + f'{{"status": "{status.upper()}"' for status in ("correct", "wrong")
+    )
+    return correct, wrong
+
+
 def ask_for_verdict(solution: Solution, use_reference: bool) -> Chat:
     """The chat that asks the ORM for its verdict."""
     problem = solution.problem
@@ -49,49 +58,101 @@ def ask_for_verdict(solution: Solution, use_reference: bool) -> Chat:
 
 
 @settings
-class Orm:
-    """How the ORM is made. `student` writes the solutions it learns from, after `student_fit` on the teacher's `taught`.
+class Student:
+    """Whose mistakes the ORM learns from: `backbone` after fine-tuning on the teacher's solutions that match the answer, as M_0 is.
 
-    `judge_says_why`: see `TrainedOrm`.
+    `rounds`: how often it is then fine-tuned on what it solved of the kept problems too, by answer match; every round's drafts are
+    taken.
     """
 
     backbone: Backbone
     fit: Fit
     lora: Lora
-    student: Backbone
-    student_fit: Fit
-    student_lora: Lora
+    rounds: int
+
+    def drafts(
+        self, run: Run, name: str, taught: Artifact, kept: Artifact, drafts: Sampling, seed: int
+    ) -> list[Artifact]:
+        """Solutions of the kept problems, judged by answer match, one artifact a round."""
+        from mathse.steps.generate import generate
+        from mathse.steps.judging import judge
+        from mathse.steps.sft import sft
+
+        D_SFT = [run(judge, solutions=taught, source=AnswerMatch())]
+        for k in range(self.rounds + 1):
+            adapter = run(sft, backbone=self.backbone, data=D_SFT, fit=self.fit, lora=self.lora, start=None, seed=seed)
+            author = Model(self.backbone, adapter, f"{name}_{k}" if k else name)
+            written = run(generate, model=author, problems=kept, sampling=drafts, seed=seed)
+            D_SFT = [*D_SFT, run(judge, solutions=written, source=AnswerMatch())]
+        return D_SFT[1:]
+
+
+@settings
+class OrmData:
+    """What the ORM learns from: what `students` write with `drafts`, in halves of right and wrong ones.
+
+    `size`: rows at most, None for all there are; `mix`: the share of each source of problems, by weight (sources not named are
+    left out; empty for as they come); `language`: of the questions.
+    """
+
+    students: dict[str, Student]
     drafts: Sampling
+    size: int | None
+    mix: dict[str, float]
+    language: Literal["any", "en", "zh"]
+
+    def check(self) -> None:
+        if not self.students or not all(isinstance(student, Student) for student in self.students.values()):
+            raise ValueError(f"orm.data.students should name at least one Student, got {self.students}")
+        if self.size is not None and self.size < 2:
+            raise ValueError(
+                f"orm.data.size should be at least 2 rows, one right and one wrong, or null, got {self.size}"
+            )
+        if not all(isinstance(weight, (int, float)) and weight > 0 for weight in self.mix.values()):
+            raise ValueError(f"orm.data.mix should give sources weights above 0, got {self.mix}")
+
+
+@settings
+class Orm:
+    """How the ORM is made. `threshold`: see `TrainedOrm`."""
+
+    backbone: Backbone
+    fit: Fit
+    lora: Lora
+    data: OrmData
     teacher: Teacher
     analysis: bool
     use_reference: bool
     held_out: float
     max_new_tokens: int
     judge_says_why: bool
+    threshold: float | None
     seed: int
+
+    def check(self) -> None:
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise ValueError(f"orm.threshold should lie between 0 and 1, or be null, got {self.threshold}")
 
     def prepare(self, run: Run, taught: Artifact, kept: Artifact, model: Model) -> TrainedOrm:
         """Train the ORM and test it on held-out solutions; each of the steps runs once per recipe, however many ask."""
         from mathse.steps.annotate import annotate
-        from mathse.steps.generate import generate
-        from mathse.steps.judging import judge
         from mathse.steps.orm import test_orm, train_orm
-        from mathse.steps.sft import sft
 
-        chosen = run(judge, solutions=taught, source=AnswerMatch())
-        adapter = run(
-            sft,
-            backbone=self.student,
-            data=[chosen],
-            fit=self.student_fit,
-            lora=self.student_lora,
-            start=None,
+        data = self.data
+        labelled = [
+            judged
+            for name, student in data.students.items()
+            for judged in student.drafts(run, name, taught, kept, data.drafts, self.seed)
+        ]
+        annotated = run(
+            annotate,
+            judged=labelled,
+            teacher=self.teacher,
+            size=data.size,
+            mix=data.mix,
+            language=data.language,
             seed=self.seed,
         )
-        student = Model(self.student, adapter, "student")
-        drafts = run(generate, model=student, problems=kept, sampling=self.drafts, seed=self.seed)
-        labelled = run(judge, solutions=drafts, source=AnswerMatch())
-        annotated = run(annotate, judged=labelled, teacher=self.teacher, seed=self.seed)
         trained = run(
             train_orm,
             backbone=self.backbone,
@@ -108,6 +169,7 @@ class Orm:
             use_reference=self.use_reference,
             max_new_tokens=self.max_new_tokens,
             judge_says_why=self.judge_says_why,
+            threshold=self.threshold,
         )
         run(test_orm, source=source, data=annotated, held_out=self.held_out)
         return source
@@ -115,12 +177,17 @@ class Orm:
 
 @settings
 class TrainedOrm:
-    """An ORM that can be asked. `judge_says_why`: it writes where and why also where only right or wrong is asked."""
+    """An ORM that can be asked. A verdict's score is the probability of `correct` against `wrong` at the token that decides.
+
+    `judge_says_why`: it writes where and why also where only right or wrong is asked. `threshold`: from which score on a solution
+    is correct; None leaves it to the ORM's words, the likelier of the two.
+    """
 
     model: Model
     use_reference: bool
     max_new_tokens: int
     judge_says_why: bool
+    threshold: float | None
 
     def recipe(self) -> dict[str, str | int]:
         """The prompt decides what it answers, and how that is read."""
@@ -132,10 +199,22 @@ class TrainedOrm:
         return self.model.adapter.name
 
     def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]:
-        """The ORM's own words, read."""
+        """The ORM's own words, read, with their score; where there is a threshold, it decides."""
         chats = [ask_for_verdict(solution, self.use_reference) for solution in solutions]
+        begin = openings(self.use_reference)
         why = why or self.judge_says_why
-        return verdicts_by(self.model, chats, solutions, self.max_new_tokens, self.by, runtime, why=why)
+        said = verdicts_by(self.model, chats, solutions, self.max_new_tokens, self.by, runtime, begin, why=why)
+        return said if self.threshold is None else [by_threshold(verdict, self.threshold) for verdict in said]
+
+
+def by_threshold(verdict: Verdict, threshold: float) -> Verdict:
+    """The verdict with the status that its score gives it. The step and the analysis go where it becomes correct; where it
+    becomes wrong there are none. Unreadable without a score."""
+    if verdict.status == "unreadable" or verdict.score is None:
+        return dataclasses.replace(verdict, status="unreadable", error_step=None, analysis="")
+    if verdict.score >= threshold:
+        return dataclasses.replace(verdict, status="correct", error_step=None, analysis="")
+    return dataclasses.replace(verdict, status="wrong")
 
 
 def verdicts_by(
@@ -145,10 +224,14 @@ def verdicts_by(
     max_new_tokens: int,
     by: str,
     runtime: Runtime,
+    openings: tuple[str, str] | None = None,
     *,
     why: bool = True,
 ) -> list[Verdict]:
-    """What a model says, greedily, to the chats that ask about the solutions, by the rule at the head of this file."""
+    """What a model says, greedily, to the chats that ask about the solutions, by the rule at the head of this file.
+
+    With `openings`, of a reply that says correct and of one that says wrong, each verdict gets its score.
+    """
     from mathse.generation.torch import complete
     from mathse.steps.generate import loaded
 
@@ -161,7 +244,9 @@ def verdicts_by(
     greedy = Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=max_new_tokens)
     names = [solutions[i].id for i in asked]
     about = [solutions[i].problem.id for i in asked]
-    completed = complete(loaded(model, runtime), [chats[i] for i in asked], greedy, names, about=about, until=enough)
+    completed = complete(
+        loaded(model, runtime), [chats[i] for i in asked], greedy, names, about=about, until=enough, openings=openings
+    )
     said = {i: verdict_of(words, by, solutions[i].text) for i, (words,) in zip(asked, completed, strict=True)}
     return [said.get(i, Verdict("unreadable", analysis=NO_STEPS, by=by)) for i in range(len(solutions))]
 
@@ -176,4 +261,5 @@ def verdict_of(words: Completion, by: str, solution: str) -> Verdict:
     verdict = parse_verdict(words.text, by, solution)
     if status is not None and verdict.status != status:
         verdict = Verdict(status, by=by, raw=words.text)
-    return dataclasses.replace(verdict, brief=status == "wrong" and words.stopped and not words.text.endswith("}"))
+    brief = status == "wrong" and words.stopped and not words.text.endswith("}")
+    return dataclasses.replace(verdict, brief=brief, score=words.chance)

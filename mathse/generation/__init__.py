@@ -30,6 +30,7 @@ class Completion:
     """What a model wrote: its text, whether it came to an end of its own (not cut at the limit), and its length in tokens.
 
     `stopped`: enough was said, by the rule that the caller gave. `refused`: why nothing was written, else empty.
+    `chance`: where it was asked between two openings and wrote as they begin, the probability of the first against the second.
     """
 
     text: str
@@ -37,3 +38,4 @@ class Completion:
     tokens: int
     stopped: bool = False
     refused: str = ""
+    chance: float | None = None

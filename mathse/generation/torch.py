@@ -9,6 +9,7 @@ drawn by inverting the distribution at that number. So neither batch size nor or
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
@@ -20,7 +21,7 @@ from mathse.backbones import Loaded, Row
 from mathse.generation import Completion, Sampling
 from mathse.generation.cache import RoomyCache
 from mathse.memory import release
-from mathse.types import Chat
+from mathse.types import Chat, Turn
 
 PROMPTS = 64  # read together
 SHORTEST = 16  # tokens; a shorter beginning is not worth a reading of its own
@@ -35,12 +36,14 @@ def complete(
     *,
     about: Sequence[str] | None = None,
     until: Callable[[int, str], bool] | None = None,
+    openings: tuple[str, str] | None = None,
 ) -> list[list[Completion]]:
     """`sampling.samples` completions of each chat, decoded as one batch. `seeds` names each chat's own randomness.
 
     `about` names what each chat is about: those about the same are read together as far as they begin alike. `until` is given a
     chat's number and its text after each token, and says whether enough is written. A chat that is longer than the backbone
-    takes is not answered; its completions are `refused`.
+    takes is not answered; its completions are `refused`. `openings`: two ways to begin a reply. Where a text goes along with both
+    up to the token in which they part, it gets the probability of the first one's token against the second one's.
     """
     rows = [loaded.encode(chat, reply=True) for chat in chats]
     refused = [too_long(loaded, row) for row in rows]
@@ -53,6 +56,7 @@ def complete(
             [seeds[i] for i in fits],
             [about[i] for i in fits] if about else None,
             (lambda i, text: until(fits[i], text)) if until else None,
+            openings,
         )
         if fits
         else ()
@@ -73,20 +77,26 @@ def _decode(
     seeds: Sequence[str],
     about: Sequence[str] | None,
     until: Callable[[int, str], bool] | None,
+    openings: tuple[str, str] | None,
 ) -> list[list[Completion]]:
     n = sampling.samples
+    common, parting = fork(loaded, openings) if openings else ([], [])
     logits, mask, position, cache = read(loaded, rows, sampling.max_new_tokens, about)
     each = torch.arange(len(rows)).repeat_interleave(n)
     cache.pick(each)
     logits, mask, position = logits[each], mask[each], position[:, each]
     uniform = uniforms([f"{seed}/{j}" for seed in seeds for j in range(n)], sampling)
 
+    chances = torch.full((len(each),), torch.nan, device=logits.device)
     written = torch.full((len(each), sampling.max_new_tokens), -1, device=logits.device)
     finished = torch.zeros(len(each), dtype=torch.bool, device=logits.device)
     enough = finished.clone()
     alive = torch.arange(len(each), device=logits.device)  # which row of `written` each row of the batch is
     stops = torch.tensor(loaded.stop_ids, device=logits.device)
     for t in range(sampling.max_new_tokens):
+        if parting and t == len(common):
+            there = (written[alive, :t] == torch.tensor(common, dtype=torch.long, device=logits.device)).all(-1)
+            chances[alive[there]] = logits[there][:, parting].softmax(-1)[:, 0]
         token = choose(logits, sampling, uniform[alive, t] if uniform is not None else None)
         written[alive, t] = token
         stopped = torch.isin(token, stops)
@@ -108,7 +118,18 @@ def _decode(
         logits = loaded.head(hidden[:, -1])
         position = position + 1
     release()
-    return _texts(loaded, written, finished, enough, n)
+    return _texts(loaded, written, finished, enough, chances, n)
+
+
+def fork(loaded: Loaded, openings: tuple[str, str]) -> tuple[list[int], list[int]]:
+    """The tokens that both openings of a reply begin with, and the two next ones. Raises ValueError where they do not part."""
+    ask: Chat = (Turn("user", "?"),)
+    start = len(loaded.encode(ask, reply=True))
+    a, b = (loaded.encode((*ask, Turn("assistant", text)), reply=True).ids.tolist() for text in openings)
+    at = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), None)
+    if at is None:
+        raise ValueError(f"one of the openings {openings} begins with the other, so nothing decides between them")
+    return a[start:at], [a[at], b[at]]
 
 
 def read(
@@ -196,12 +217,16 @@ def _mask(lengths: Sequence[int]) -> Tensor:
     return (torch.arange(longest) >= longest - torch.tensor(lengths)[:, None]).long()
 
 
-def _texts(loaded: Loaded, written: Tensor, finished: Tensor, enough: Tensor, n: int) -> list[list[Completion]]:
+def _texts(
+    loaded: Loaded, written: Tensor, finished: Tensor, enough: Tensor, chances: Tensor, n: int
+) -> list[list[Completion]]:
     completions = []
-    for tokens, ended, stopped in zip(written.tolist(), finished.tolist(), enough.tolist(), strict=True):
+    ends = zip(written.tolist(), finished.tolist(), enough.tolist(), chances.tolist(), strict=True)
+    for tokens, ended, stopped, chance in ends:
         ids = [token for token in tokens if token >= 0]
         text = loaded.tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True)
-        completions.append(Completion(text, ended, len(ids), stopped))
+        known = None if math.isnan(chance) else chance
+        completions.append(Completion(text, ended, len(ids), stopped, chance=known))
     return [completions[i : i + n] for i in range(0, len(completions), n)]
 
 

@@ -10,11 +10,12 @@ import resource
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from mathse.audit import Auditor
 from mathse.report.errors import with_reasons
 from mathse.report.files import write_text
 from mathse.report.roles import role_of, round_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from mathse.config import Experiment
     from mathse.report.wandb import Tracker
 
-NOT_IDENTITY = ("runtime", "store", "report", "tracker", "dry_run", "explain")
+NOT_IDENTITY = ("audit", "runtime", "store", "report", "tracker", "dry_run", "explain")
 
 
 class Reporter:
@@ -40,10 +41,12 @@ class Reporter:
         self.judge = canonical(exp.judge)
         self.steps: list[dict[str, Any]] = []
         self.artifacts: dict[str, Artifact] = {}
+        self.recipes: dict[str, Mapping[str, Any]] = {}
         self.roles: dict[str, str] = {}
         self.rounds: list[Artifact] = []
         self.orm: dict[str, float] = {}
         self.scores: list[Scored] = []
+        self.auditor = Auditor(exp.audit)
         self.name = run_name(exp)
         self.folder = Path(exp.report) / self.name
         self.tracker: Tracker | None = None
@@ -75,7 +78,7 @@ class Reporter:
         if artifact.name in self.artifacts:  # judge and feedback may both ask for the ORM
             return
         role = role_of(recipe, self.roles, self.judge)
-        self.artifacts[artifact.name] = artifact
+        self.artifacts[artifact.name], self.recipes[artifact.name] = artifact, recipe
         self.roles[artifact.name] = role
         self.steps.append({"name": artifact.name, "cached": cached, "seconds": round(seconds, 3)})
         if round_of(role):
@@ -84,15 +87,33 @@ class Reporter:
             self.orm = dict(artifact.metrics)
         print(line(len(self.steps), artifact, role, cached=cached, seconds=seconds), flush=True)
         self._track(lambda tracker: tracker.step(artifact, role))
+        if artifact.step == "judge":
+            self._audit(artifact, role)
 
     def score(self, model: Model, artifact: Artifact) -> None:
         """A model was evaluated."""
         self.scores.append(Scored(model, artifact))
         self._track(lambda tracker: tracker.score(model.name, artifact, len(self.scores) - 1))
+        self._say(self.auditor.accuracy(model.name, artifact.metrics["accuracy"]))
+
+    def _audit(self, artifact: Artifact, role: str) -> None:
+        """Look at what was judged. Raises Alarm where the audit stops the run."""
+        if role not in ("teacher", "reflection") and not round_of(role):
+            return
+        rows = judged_rows([artifact])
+        self.auditor.accepted(rows)
+        self._say(self.auditor.round(rows) if round_of(role) else [f"{role}: {self.auditor.purity}"])
+
+    def _say(self, words: Sequence[str]) -> None:
+        for some in words:
+            print(f"     audit      {some}", flush=True)
+        write_text(self.folder / "audit.json", json.dumps(self.auditor.as_json(), indent=1) + "\n")
+        self.auditor.check()
 
     def finish(self) -> None:
         """Write and print the results; the last line printed is the path of summary.json."""
         from mathse.report.examples import groups
+        from mathse.report.orm import instruments, write
         from mathse.report.page import write_page
 
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -117,7 +138,9 @@ class Reporter:
             f"M_{k - 1}, round {k}": with_reasons(judged_rows([artifact]), diagnosed)
             for k, artifact in enumerate(self.rounds, start=1)
         }
-        write_markdown(self.folder, summary, self.scores, judged)
+        judges = instruments((artifact, self.recipes[name]) for name, artifact in self.artifacts.items())
+        orm = write(self.folder, self.name, judges) if judges else []
+        write_markdown(self.folder, summary, self.scores, judged, orm, self.auditor)
         self._track(lambda tracker: tracker.finish(summary, shown))
         tracked = self.tracker.where if self.tracker else ""
         self._close(failed=False)  # before the last line, which nothing may follow

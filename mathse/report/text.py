@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathse.audit import Auditor
 from mathse.report.errors import error_table
 from mathse.report.files import write_text
 from mathse.report.plot import accuracy_plot
@@ -28,6 +29,7 @@ def _words(artifact: Artifact, role: str) -> str:
         case "load" | "fitting" | "draw" | "remaining":
             what = {"test": "test problems", "seed": "seed problems", "orm": "problems kept for the ORM"}
             left_out = f", {m['left_out']:.0f} left out: too many pictures" if "left_out" in m else ""
+            left_out += f", {m['twins']:.0f} left out: asked twice" if m.get("twins") else ""
             return f"{m['problems']:.0f} {what.get(role, 'problems')}{' remain' * (artifact.step == 'remaining')}{left_out}"
         case "distill":
             return f"{m['solutions']:.0f} solutions by the teacher{_dropped(m)}{_cost(m)}"
@@ -184,9 +186,15 @@ def _sweeps(override: str) -> bool:
 
 
 def write_markdown(
-    folder: Path, summary: Mapping[str, Any], scores: Sequence[Scored], judged: Mapping[str, Sequence[Judged]]
+    folder: Path,
+    summary: Mapping[str, Any],
+    scores: Sequence[Scored],
+    judged: Mapping[str, Sequence[Judged]],
+    orm: Sequence[str],
+    audit: Auditor,
 ) -> None:
-    """report.md with its plot, accuracy.png. `judged`: the verdicts with analyses, by who wrote the solutions and when."""
+    """report.md with its plot, accuracy.png. `judged`: the verdicts with analyses, by who wrote the solutions and when; `orm`: the
+    paragraphs of the ORM's report."""
     accuracy_plot(folder / "accuracy.png", summary)
     first = summary["models"][0]
     parts = [
@@ -204,8 +212,9 @@ def write_markdown(
             "Precision and recall of acceptance are measured against the reference answers.",
             markdown(round_table(summary)),
         ]
-    if summary["orm"]:
-        parts += ["## ORM", markdown(orm_table(summary["orm"]))]
+    parts += audited(audit)
+    if orm:
+        parts += ["## ORM", *orm]
     if any(row.verdict.analysis for rows in judged.values() for row in rows):  # answer match gives none
         parts += [
             "## Types of error",
@@ -222,6 +231,21 @@ def write_markdown(
     steps = [[s["name"], "found" if s["cached"] else f"{s['seconds']:.1f} s"] for s in summary["steps"]]
     parts += ["## Steps", markdown([["artifact", "time"], *steps])]
     write_text(folder / "report.md", "\n\n".join(parts) + "\n")
+
+
+def audited(audit: Auditor) -> list[str]:
+    """The audit's paragraphs; nothing for a run without rounds."""
+    if not audit.rounds:
+        return []
+    rounds, families = audit.tables()
+    return [
+        "## Audit",
+        f"{audit.purity}. Distinct: not written before for the same problem; solved: of the problems that were asked.",
+        markdown(rounds),
+        *(f"- **alarm**: {words}" for words in audit.alarms),
+        "Accepted / precision / solved by family:",
+        markdown(families),
+    ]
 
 
 def _percent(counted: tuple[int, int] | None) -> str:

@@ -2,33 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 from mathse.feedback import parse_verdict
 from mathse.feedback.teacher import ANNOTATE, SCHEMA, ask_for_annotation, reveals
 from mathse.shards import in_chunks
+from mathse.steps.data import judged_rows
 from mathse.store import Artifact, means
 from mathse.teacher import Teacher, bill
-from mathse.types import Judged, Solution, Verdict, read_jsonl, write_jsonl
+from mathse.types import Judged, Solution, Verdict, language_of, write_jsonl
 
 CHUNK = 4096  # what is paid for is kept call by call
 
 
-@means(version=2, prompts=(ANNOTATE,))
-def annotate(out: Path, *, judged: Artifact, teacher: Teacher, seed: int) -> dict[str, float]:
+Language = Literal["any", "en", "zh"]
+
+
+@means(version=3, prompts=(ANNOTATE,))
+def annotate(
+    out: Path,
+    *,
+    judged: list[Artifact],
+    teacher: Teacher,
+    size: int | None,
+    mix: Mapping[str, float],
+    language: Language,
+    seed: int,
+) -> dict[str, float]:
     """The ORM's data -> judged.jsonl: the wrong solutions with the teacher's annotation, and as many right ones.
 
     An annotation that breaks the schema or reveals the final answer is asked for once more, then dropped and counted. The larger
-    of the two classes is cut to the smaller by a seeded draw.
+    of the two classes is cut to the smaller, and both to half of `size`, by a seeded draw. `mix` and `language`: see OrmData.
     """
-    wrong, right = shuffled(judged, seed)
-    size = min(len(wrong), len(right))
-    if not size:
+    wrong, right = chosen(judged, size, mix, language, seed)
+    if not wrong:
+        found = Counter(row.verdict.status for row in judged_rows(judged))
         raise ValueError(
-            f"the ORM's student wrote {len(right)} right and {len(wrong)} wrong solutions, and the ORM needs both to learn from; "
-            "change seed_size, orm_problems or the difficulty of data, or take judge=answer feedback=none"
+            f"the ORM's students wrote {found['correct']} right and {found['wrong']} wrong solutions, and the ORM needs both to learn "
+            "from; change seed_size, orm_problems, orm.data.mix, orm.data.language or the difficulty of data, or take judge=answer "
+            "feedback=none"
         )
 
     def work(some: Sequence[Judged]) -> list[Judged]:
@@ -41,26 +57,47 @@ def annotate(out: Path, *, judged: Artifact, teacher: Teacher, seed: int) -> dic
         ]
 
     annotated = in_chunks(
-        out, wrong[:size], work, Judged, file="judged.jsonl", chunk=CHUNK, label="teacher annotates", unit="solutions"
+        out, wrong, work, Judged, file="judged.jsonl", chunk=CHUNK, label="teacher annotates", unit="solutions"
     )
-    write_jsonl(out / "judged.jsonl", [*annotated, *right[:size]])
+    write_jsonl(out / "judged.jsonl", [*annotated, *right])
     return {
         "wrong": len(annotated),
-        "right": size,
-        "dropped": size - len(annotated),
-        "teacher_calls": size,
+        "right": len(right),
+        "dropped": len(wrong) - len(annotated),
+        "teacher_calls": len(wrong),
         **bill(teacher),
     }
 
 
-def shuffled(judged: Artifact, seed: int) -> tuple[list[Judged], list[Judged]]:
-    """The wrong and the right solutions, each in a seeded order."""
-    rows = read_jsonl(Judged, judged.path / "judged.jsonl")
+def chosen(
+    judged: Sequence[Artifact], size: int | None, mix: Mapping[str, float], language: Language, seed: int
+) -> tuple[list[Judged], list[Judged]]:
+    """The wrong and the right solutions to learn from, as many of either, each in a seeded order."""
+    rows = [
+        row
+        for row in judged_rows(judged)
+        if language in ("any", language_of(row.solution.problem.question))
+        and (not mix or row.solution.problem.source in mix)
+    ]
     wrong = [row for row in rows if row.verdict.status == "wrong"]
     right = [row for row in rows if row.verdict.status == "correct"]
     Random(f"{seed}/wrong").shuffle(wrong)
     Random(f"{seed}/right").shuffle(right)
-    return wrong, right
+    count = min(len(wrong), len(right), len(rows) if size is None else size // 2)
+    return mixed(wrong, mix)[:count], mixed(right, mix)[:count]
+
+
+def mixed(rows: Sequence[Judged], mix: Mapping[str, float]) -> list[Judged]:
+    """The rows in an order whose every beginning holds each source by its weight, for as long as there are rows of it."""
+    if not mix:
+        return list(rows)
+    before: Counter[str] = Counter()
+    placed: list[tuple[float, int, Judged]] = []
+    for i, row in enumerate(rows):
+        source = row.solution.problem.source
+        placed.append(((before[source] + 0.5) / mix[source], i, row))
+        before[source] += 1
+    return [row for _, _, row in sorted(placed, key=lambda entry: entry[:2])]
 
 
 def _ask(rows: Sequence[Judged], teacher: Teacher, index: int) -> list[Verdict | None]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from mathse.store import Artifact
+from mathse.store import Artifact, means
 from mathse.types import Judged, Problem, read_jsonl, without, write_jsonl
 
 
@@ -65,17 +65,32 @@ def stratified(problems: Sequence[Problem], seed: int | str) -> list[Problem]:
     return [problem for _, _, problem in sorted(placed, key=lambda entry: entry[:2])]
 
 
+@means(version=2)
 def remaining(out: Path, *, problems: Artifact, solved: list[Artifact]) -> dict[str, float]:
-    """The problems without those drawn or solved: `solved` are artifacts of problems, or of judged solutions (the accepted count)."""
+    """The problems without those drawn or solved: `solved` are artifacts of problems, or of judged solutions (the accepted count).
+
+    What asks the same as a drawn problem goes with it and is counted in `twins`: the ORM learns from problems that the loop never sees.
+    """
     rest = read_jsonl(Problem, problems.path / "problems.jsonl")
+    twins = 0
     for artifact in solved:
         if (artifact.path / "problems.jsonl").exists():
-            taken = {problem.id for problem in read_jsonl(Problem, artifact.path / "problems.jsonl")}
-            rest = [problem for problem in rest if problem.id not in taken]
+            drawn = read_jsonl(Problem, artifact.path / "problems.jsonl")
+            ids, asked = {problem.id for problem in drawn}, {same_question(problem) for problem in drawn}
+            others = [problem for problem in rest if problem.id not in ids]
+            rest = [problem for problem in others if same_question(problem) not in asked]
+            twins += len(others) - len(rest)
         else:
             rest = without(rest, accepted([artifact]))
     write_jsonl(out / "problems.jsonl", rest)
-    return {"problems": len(rest)}
+    return {"problems": len(rest), "twins": twins}
+
+
+def same_question(problem: Problem) -> str:
+    """A key that two problems share if they ask the same of the same pictures, whatever their ids: case and spaces do not count."""
+    parts = [" ".join(text.casefold().split()) for text in (problem.question, *problem.choices)]
+    pictures = [hashlib.sha256(Path(image).read_bytes()).hexdigest() for image in problem.images]
+    return "\n".join([*parts, *pictures])
 
 
 def judged_rows(artifacts: Sequence[Artifact]) -> list[Judged]:
