@@ -177,11 +177,26 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 def test_the_summary_has_exactly_its_schema(told: Told) -> None:
     summary = told.summary
-    head = ["command", "seed", "scale", "backbone", "stage", "K", "models", "comparisons", "rounds", "orm", "steps"]
+    head = [
+        "command",
+        "seed",
+        "scale",
+        "backbone",
+        "stage",
+        "K",
+        "models",
+        "comparisons",
+        "rounds",
+        "orm",
+        "reflection",
+        "steps",
+    ]
     assert list(summary) == [*head, "seconds", "peak_rss_mb"]
     assert (summary["scale"], summary["backbone"], summary["stage"], summary["K"]) == ("tiny", "qwen2vl", "reflect", 2)
     assert [m["name"] for m in summary["models"]] == ["base", "M_0", "M_1", "M_2", "M_final"]
-    assert all(list(m) == ["name", "benchmark", "n", "correct", "accuracy", "ci95"] for m in summary["models"])
+    assert all(
+        list(m) == ["name", "benchmark", "n", "correct", "accuracy", "ci95", "artifact"] for m in summary["models"]
+    )
     assert all(m["ci95"][0] < m["accuracy"] < m["ci95"][1] for m in summary["models"])
     counts = ["round", "generated", "accepted", "rejected", "unreadable"]
     assert all(list(r) == [*counts, "accept_precision", "accept_recall"] for r in summary["rounds"])
