@@ -109,7 +109,7 @@ class Lab:
 
 
 def run(
-    root: Path, schedule: str = "never", how: Mapping[str, Any] = MappingProxyType({}), **changes: Any
+    root: Path, schedule: Any = "never", how: Mapping[str, Any] = MappingProxyType({}), **changes: Any
 ) -> tuple[Lab, list[Any]]:
     """Algorithm 1 with toys; `how`: other settings of reflection."""
     toys: dict[str, Any] = {"teacher": ToyTeacher(), "judge": ToyJudge(), "feedback": ToyJudge()}
