@@ -34,7 +34,7 @@ BEFORE = "no reflection"  # M_K of the same runs
 NOTE = (
     "The paper's `none` is 62.35, to the digit what its Table 1 has before reflection, so it may be no reflection rather than "
     "reflection that is told nothing; here they are two rows. "
-    "`gold_hint` tells the reference answer, and so does an ORM with `orm.use_reference` see it."
+    "`gold_hint` tells the teacher the reference answer; `teacher`, and the ORMs with `orm.use_reference`, see it and tell where and why."
 )
 
 

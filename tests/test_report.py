@@ -353,6 +353,24 @@ def test_with_answer_match_as_judge_m_0_and_the_student_share_verdicts_and_m_0_c
     assert tuned({"d": "teacher", "j": "teacher", "m": "M_0"}) == "student"
 
 
+@pytest.mark.parametrize(
+    ("learned", "trained", "role"),
+    [
+        (["teacher", "round 1"], ["M_0"], "M_1"),
+        (["teacher", "round 1", "reflection"], ["M_0", "M_1"], "M_final"),
+        (["teacher", "round 1", "reflection"], ["M_0"], "M_1"),
+        (["teacher", "round 1", "reflection", "round 2", "reflection"], ["M_0", "M_1"], "M_2"),
+    ],
+)
+def test_what_learns_repairs_is_the_final_model_or_the_rounds_own(
+    learned: list[str], trained: list[str], role: str
+) -> None:
+    names = [f"judge-{i}" for i in range(len(learned))]
+    roles = {**dict(zip(names, learned, strict=True)), **{f"sft-{model}": model for model in trained}}
+    recipe = {"step": "mathse.steps.sft.sft", "inputs": {"data": [{"artifact": name} for name in names]}}
+    assert role_of(recipe, roles, ORM) == role
+
+
 def test_the_name_of_a_run_tells_settings_apart_but_not_where_they_run() -> None:
     name = run_name(load())
     assert re.fullmatch(r"reflect-qwen2vl-K2-seed0-[0-9a-f]{8}", name)
