@@ -99,6 +99,11 @@ def main() -> None:
         "The rejected solutions, all seeds together. Repaired: to the right answer; steps are right by the problem's own program; a "
         "diagnosis that cannot be read, or calls the solution correct, is not sent.",
         markdown(repairs(reflections)),
+        *(
+            f"`{arm}` sent nothing to reflection with some seed: its M_final there is M_K trained again on the same solutions."
+            for arm, summaries in reflections.items()
+            if not all(summaries)
+        ),
     ]
     save(args.out, "feedback", parts, rows)
 

@@ -102,11 +102,11 @@ def main() -> None:
             sys.exit(f"mathse: {error}")
         labels = {row.solution.id: row.verdict.status == "correct" for row in data}
         first_wrong = {row.solution.id: first_wrong_step(row.solution) for row in next(iter(said.values()))}
-        for name, rows in said.items():
-            unreadable[name] += sum(row.verdict.status == "unreadable" for row in rows)
-            mark(by_answer, seed, name, rows, labels)
+        for name, judged in said.items():
+            unreadable[name] += sum(row.verdict.status == "unreadable" for row in judged)
+            mark(by_answer, seed, name, judged, labels)
             if None not in first_wrong.values():
-                mark(by_steps, seed, name, rows, {of: step == 0 for of, step in first_wrong.items()})
+                mark(by_steps, seed, name, judged, {of: step == 0 for of, step in first_wrong.items()})
     rows = compare(in_order(by_answer), ARMS, PAIRS)
     parts = [
         f"# ORM with analysis, without, and answer match (Table 5), seeds {', '.join(map(str, args.seeds))}",

@@ -30,7 +30,7 @@ def marks(arms: ModuleType, right: int, *, wrong_from: int = 0) -> dict[Any, boo
 
 def compared(arms: ModuleType, **right: dict[Any, bool]) -> list[Any]:
     table = {"base": arms.Arm((), {"accuracy": 50.0}), "good": arms.Arm((), {"accuracy": 52.5}), "like": arms.Arm(())}
-    return arms.compare({"accuracy": right}, table, [("base", "good"), ("base", "like")])  # type: ignore[no-any-return]
+    return arms.compare({"accuracy": right}, table, [("base", "good"), ("base", "like")])
 
 
 @pytest.fixture(scope="module")

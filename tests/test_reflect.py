@@ -14,7 +14,7 @@ from mathse.report.reflection import quality, reflection_table
 from mathse.settings import settings
 from mathse.steps.reflect import reflect, write_up
 from mathse.store import Artifact, Runtime, Store
-from mathse.teacher import Text
+from mathse.teacher import Ending, Text
 from mathse.teacher.figures import FiguresTeacher, first_wrong_step
 from mathse.types import Judged, Problem, Solution, Verdict, read_jsonl, steps_of, write_jsonl
 
@@ -31,7 +31,8 @@ class Rehearsed:
 
     def __call__(self, chats: Sequence[Any], *, schema: Any = None, index: int = 0) -> list[str]:
         said, _, ended = self.says[index].partition(" (")
-        return [Text(said, {"": "stop", "cut)": "length", "refused)": "refused"}[ended]) for _ in chats]  # type: ignore[index]
+        how: dict[str, Ending] = {"": "stop", "cut)": "length", "refused)": "refused"}
+        return [Text(said, how[ended]) for _ in chats]
 
 
 def stored(folder: Path, rows: Sequence[Judged]) -> Artifact:
