@@ -9,28 +9,9 @@ stage the change in points with the exact McNemar p-value on the same test probl
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-
-
-def run(seed: int, overrides: list[str]) -> dict[str, Any]:
-    """The summary of one seed's run; its output is shown as it comes."""
-    command = [sys.executable, "train.py", f"seed={seed}", *overrides]
-    last = ""
-    with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", file=sys.stderr, flush=True)
-            last = line.strip() or last
-    if process.returncode:
-        sys.exit(process.returncode)
-    summary: dict[str, Any] = json.loads((ROOT / last).read_text())
-    return summary
+from arms import train
 
 
 def table(summaries: list[dict[str, Any]]) -> str:
@@ -53,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     args, overrides = parser.parse_known_args()
-    print(table([run(seed, overrides) for seed in args.seeds]))
+    print(table([train([f"seed={seed}", *overrides]) for seed in args.seeds]))
 
 
 if __name__ == "__main__":

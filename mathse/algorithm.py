@@ -2,7 +2,8 @@
 
 `run(step, …)` gives the artifact that the step left, computed once per recipe. A judged artifact holds both sides: its accepted
 solutions are what D_SFT means, its rejected ones what R_incorrect means; unreadable verdicts go nowhere.
-Where the paper contradicts itself we follow Algorithm 1: reflection once, after all rounds; each M_k from the base, on all of D_SFT.
+Where the paper contradicts itself we follow Algorithm 1 unless told otherwise: reflection once, after all rounds; each M_k from the
+base, on all of D_SFT.
 """
 
 from __future__ import annotations
@@ -25,18 +26,23 @@ if TYPE_CHECKING:
 
 
 def mathse(exp: Experiment, problems: Artifact, run: Run) -> Iterator[Model]:
-    """M_0 (distilled), M_1 … M_K (self-evolved) and, with reflection, M_final, each as soon as it is trained."""
+    """M_0 (distilled), M_1 … M_K (self-evolved) and, where reflection comes last, M_final, each as soon as it is trained."""
 
     def fine_tune(name: str, D_SFT: list[Artifact], previous: Model | None) -> Model:
         start = previous.adapter if previous and exp.init_from == "previous" else None
         adapter = run(sft, backbone=exp.backbone, data=D_SFT, fit=exp.fit, lora=exp.lora, start=start, seed=exp.seed)
         return Model(exp.backbone, adapter, name)
 
-    # Some problems are kept out of D, to train the ORM on. The teacher solves a part of D.
-    kept = run(draw, problems=problems, size=exp.orm_problems, seed="orm")
-    D = run(remaining, problems=problems, solved=[kept])
-    seed = run(draw, problems=D, size=exp.seed_size, seed=exp.seed)
-    taught = run(distill, problems=seed, teacher=exp.teacher)
+    def repair(rejected: list[Artifact], current: Model) -> Artifact:
+        where_and_why = exp.feedback.prepare(run, taught, kept, current)
+        how = exp.reflection
+        diagnosed = run(
+            diagnose, judged=rejected, source=where_and_why, repeated=how.repeated, solved_later=how.solved_later
+        )
+        R_reflected = run(reflect, diagnosed=diagnosed, teacher=exp.teacher, retries=how.retries)
+        return how.learned(run, run(judge, solutions=R_reflected, source=right_or_wrong), diagnosed)
+
+    D, kept, taught = begin(exp, problems, run)
     right_or_wrong = exp.judge.prepare(run, taught, kept, Model(exp.backbone))
 
     # Stage 1: M_0 learns from the teacher's accepted solutions.
@@ -50,18 +56,24 @@ def mathse(exp: Experiment, problems: Artifact, run: Run) -> Iterator[Model]:
     for k in range(1, exp.K + 1):
         R_gen = run(generate, model=models[-1], problems=D_remain, sampling=exp.sampling, seed=exp.seed)
         judged = run(judge, solutions=R_gen, source=right_or_wrong)
-        D_SFT = [*D_SFT, judged]
         R_incorrect = [*R_incorrect, judged]
-        D_remain = run(remaining, problems=D_remain, solved=[judged])
+        new = [judged]
+        if exp.reflection.schedule == "every_round":  # Eq. 2, where Algorithm 1 reflects once
+            new.append(repair([judged], models[-1]))
+        D_SFT = [*D_SFT, *new]
+        D_remain = run(remaining, problems=D_remain, solved=new)
         models.append(fine_tune(f"M_{k}", D_SFT, models[-1]))
         yield models[-1]
 
     # Stage 3: the teacher repairs the rejected solutions, told by the feedback where and why; accepted repairs join D_SFT.
-    if exp.reflection and R_incorrect:
-        where_and_why = exp.feedback.prepare(run, taught, kept, models[-1])
-        diagnosed = run(
-            diagnose, judged=R_incorrect, source=where_and_why, repeated=exp.repeated, solved_later=exp.solved_later
-        )
-        R_reflected = run(reflect, diagnosed=diagnosed, teacher=exp.teacher)
-        D_SFT = [*D_SFT, run(judge, solutions=R_reflected, source=right_or_wrong)]
+    if exp.reflection.schedule == "final" and R_incorrect:
+        D_SFT = [*D_SFT, repair(R_incorrect, models[-1])]
         yield fine_tune("M_final", D_SFT, models[-1])
+
+
+def begin(exp: Experiment, problems: Artifact, run: Run) -> tuple[Artifact, Artifact, Artifact]:
+    """D, the problems kept out of it to train the ORM on, and the teacher's solutions of a part of D."""
+    kept = run(draw, problems=problems, size=exp.orm_problems, seed="orm")
+    D = run(remaining, problems=problems, solved=[kept])
+    seed = run(draw, problems=D, size=exp.seed_size, seed=exp.seed)
+    return D, kept, run(distill, problems=seed, teacher=exp.teacher)

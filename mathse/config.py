@@ -20,6 +20,7 @@ from mathse.fit import Fit
 from mathse.generation import Sampling
 from mathse.settings import settings
 from mathse.steps.data import Data
+from mathse.steps.reflect import Reflection
 from mathse.store import Runtime, find
 from mathse.teacher import Teacher
 
@@ -36,13 +37,11 @@ class Experiment:
     scale: str
     stage: str
     K: int
-    reflection: bool
+    reflection: Reflection
     seed: int
     seed_size: int
     orm_problems: int
     init_from: Literal["base", "previous"]
-    repeated: Literal["latest", "all"]
-    solved_later: Literal["drop", "keep"]
     backbone: Backbone
     data: Data
     benchmark: Benchmark

@@ -48,7 +48,7 @@ Assumed where it is not known yet: the judge accepts {ACCEPTED["distill"]:.0%} o
 model's and {ACCEPTED["reflect"]:.0%} of the repairs;
 an answer has {WRITTEN["distill"]} tokens ({WRITTEN["annotate"]} for an annotation), a prompt {READ["distill"]} to {READ["reflect"]} \
 and one picture, which counts the most that the price table says;
-no call is lost or repeated, and no annotation is asked for a second time. "At most" is every answer at the limit of tokens."""
+no call is lost or repeated, and no annotation or repair is asked for a second time. "At most" is every answer at the limit of tokens."""
 
 
 @dataclass
@@ -255,11 +255,15 @@ def _diagnose(line: Line, judged: list[Artifact], source: Any, repeated: str, **
     return {"rejected": sum(counts), "kept": kept, "diagnosed": kept}
 
 
-def _reflect(line: Line, diagnosed: Artifact, teacher: Any) -> Mapping[str, float]:
+def _reflect(line: Line, diagnosed: Artifact, teacher: Any, **rest: Any) -> Mapping[str, float]:
     count = round(diagnosed.metrics["diagnosed"])
     chats = [ask_for_reflection(row) for row in rejected([diagnosed])] if diagnosed.path.exists() else None
     _asked(line, teacher, count, chats)
     return {"solutions": count}
+
+
+def _write_up(line: Line, repaired: Artifact, **rest: Any) -> Mapping[str, float]:
+    return {"accepted": repaired.metrics["accepted"]}
 
 
 def _evaluate(line: Line, problems: Artifact, sampling: Sampling, **rest: Any) -> Mapping[str, float]:
@@ -279,5 +283,6 @@ EXPECT: dict[str, Callable[..., Mapping[str, float]]] = {
     "test_orm": _test_orm,
     "diagnose": _diagnose,
     "reflect": _reflect,
+    "write_up": _write_up,
     "evaluate": _evaluate,
 }

@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 
 def whole(exp: Experiment, run: Run) -> Iterator[tuple[Model, Artifact]]:
     """The base and the models of Algorithm 1, each evaluated on the benchmark as soon as it is there."""
-    problems, test = run(load, data=exp.data), run(load, data=exp.benchmark.data)
-    if exp.most_pictures is not None:
-        problems, test = (run(fitting, problems=some, most_pictures=exp.most_pictures) for some in (problems, test))
+    problems, test = read(exp, run)
     for model in itertools.chain([Model(exp.backbone)], mathse(exp, problems, run)):
         yield (
             model,
             run(evaluate, model=model, benchmark=exp.benchmark, problems=test, sampling=exp.decoding),
         )
+
+
+def read(exp: Experiment, run: Run) -> tuple[Artifact, Artifact]:
+    """The problems to learn from and the test problems, without those that have more pictures than the backbones take."""
+    problems, test = run(load, data=exp.data), run(load, data=exp.benchmark.data)
+    if exp.most_pictures is not None:
+        problems, test = (run(fitting, problems=some, most_pictures=exp.most_pictures) for some in (problems, test))
+    return problems, test

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -107,10 +108,14 @@ class Lab:
         return [(inputs, artifact) for name, inputs, artifact in self.calls if name == step]
 
 
-def run(root: Path, **changes: Any) -> tuple[Lab, list[Any]]:
+def run(
+    root: Path, schedule: Any = "never", how: Mapping[str, Any] = MappingProxyType({}), **changes: Any
+) -> tuple[Lab, list[Any]]:
+    """Algorithm 1 with toys; `how`: other settings of reflection."""
     toys: dict[str, Any] = {"teacher": ToyTeacher(), "judge": ToyJudge(), "feedback": ToyJudge()}
     sizes: dict[str, Any] = {"data": ToyProblems(size=SIZE), "seed_size": SEED, "orm_problems": KEPT}
-    exp: Experiment = dataclasses.replace(load(), **{**toys, **sizes, **changes})
+    reflection = dataclasses.replace(load().reflection, schedule=schedule, **how)
+    exp: Experiment = dataclasses.replace(load(), **{**toys, **sizes, "reflection": reflection, **changes})
     lab = Lab(root)
     from mathse.steps.data import load as load_problems
 
@@ -130,30 +135,30 @@ def solved(artifact: Artifact) -> set[str]:
 
 
 def test_there_is_one_model_a_stage_and_round(tmp_path: Path) -> None:
-    _, models = run(tmp_path, K=2, reflection=True)
+    _, models = run(tmp_path, K=2, schedule="final")
     assert [model.name for model in models] == ["M_0", "M_1", "M_2", "M_final"]
 
 
 def test_K_0_without_reflection_is_plain_distillation(tmp_path: Path) -> None:
-    lab, models = run(tmp_path, K=0, reflection=False)
+    lab, models = run(tmp_path, K=0, schedule="never")
     assert [model.name for model in models] == ["M_0"]
     assert not lab.all("generate")
     assert not lab.all("reflect")
 
 
 def test_K_0_has_nothing_to_reflect_on(tmp_path: Path) -> None:
-    _, models = run(tmp_path, K=0, reflection=True)
+    _, models = run(tmp_path, K=0, schedule="final")
     assert [model.name for model in models] == ["M_0"]
 
 
 def test_the_teacher_is_asked_about_the_seed_problems_only(tmp_path: Path) -> None:
-    lab, _ = run(tmp_path, K=2, reflection=False)
+    lab, _ = run(tmp_path, K=2, schedule="never")
     ((inputs, _),) = lab.all("distill")
     assert len(problems(inputs["problems"])) == SEED
 
 
 def test_problems_kept_for_the_orm_are_never_solved_nor_trained_on(tmp_path: Path) -> None:
-    lab, _ = run(tmp_path, K=2, reflection=True)
+    lab, _ = run(tmp_path, K=2, schedule="final")
     kept = problems(lab.all("draw")[0][1])
     assert len(kept) == KEPT
     for inputs, _ in [*lab.all("generate"), *lab.all("distill")]:
@@ -163,7 +168,7 @@ def test_problems_kept_for_the_orm_are_never_solved_nor_trained_on(tmp_path: Pat
 
 
 def test_each_model_is_trained_on_all_that_was_accepted_before_it(tmp_path: Path) -> None:
-    lab, _ = run(tmp_path, K=2, reflection=True)
+    lab, _ = run(tmp_path, K=2, schedule="final")
     accepted_so_far: set[str] = set()
     judged = [artifact for _, artifact in lab.all("judge")]
     for (_, adapter), verdicts in zip(lab.all("sft"), judged, strict=True):
@@ -172,14 +177,14 @@ def test_each_model_is_trained_on_all_that_was_accepted_before_it(tmp_path: Path
 
 
 def test_each_model_starts_from_the_base_unless_told_otherwise(tmp_path: Path) -> None:
-    lab, _ = run(tmp_path / "base", K=1, reflection=False)
+    lab, _ = run(tmp_path / "base", K=1, schedule="never")
     assert [inputs["start"] for inputs, _ in lab.all("sft")] == [None, None]
-    lab, models = run(tmp_path / "previous", K=1, reflection=False, init_from="previous")
+    lab, models = run(tmp_path / "previous", K=1, schedule="never", init_from="previous")
     assert [inputs["start"] for inputs, _ in lab.all("sft")] == [None, models[0].adapter]
 
 
 def test_a_solved_problem_is_not_asked_again(tmp_path: Path) -> None:
-    lab, _ = run(tmp_path, K=3, reflection=False)
+    lab, _ = run(tmp_path, K=3, schedule="never")
     done: set[str] = set()
     for judged, (inputs, _) in zip([a for _, a in lab.all("judge")], lab.all("generate"), strict=False):
         done |= solved(judged)
@@ -187,7 +192,7 @@ def test_a_solved_problem_is_not_asked_again(tmp_path: Path) -> None:
 
 
 def test_every_problem_is_kept_solved_or_remaining_and_none_is_lost(tmp_path: Path) -> None:
-    lab, _ = run(tmp_path, K=2, reflection=False)
+    lab, _ = run(tmp_path, K=2, schedule="never")
     kept = problems(lab.all("draw")[0][1])
     done = set().union(*(solved(artifact) for _, artifact in lab.all("judge")))
     left = problems(lab.all("remaining")[-1][1])
@@ -196,13 +201,13 @@ def test_every_problem_is_kept_solved_or_remaining_and_none_is_lost(tmp_path: Pa
 
 
 def test_a_wrong_solution_of_the_teacher_is_rejected_and_its_problem_returns(tmp_path: Path) -> None:
-    lab, _ = run(tmp_path, K=1, reflection=False, seed_size=50)
+    lab, _ = run(tmp_path, K=1, schedule="never", seed_size=50)
     ((first, _),) = lab.all("generate")
     assert {"p7", "p17", "p27", "p37", "p47", "p57"} & problems(first["problems"])
 
 
 def test_the_teacher_reflects_on_rejected_solutions_with_the_feedback(tmp_path: Path) -> None:
-    lab, _ = run(tmp_path, K=2, reflection=True)
+    lab, _ = run(tmp_path, K=2, schedule="final")
     ((inputs, reflected),) = lab.all("reflect")
     wrong = {row.solution.problem.id for _, a in lab.all("judge")[1:3] for row in rejected([a])}
     diagnosed = rejected([inputs["diagnosed"]])
@@ -212,13 +217,13 @@ def test_the_teacher_reflects_on_rejected_solutions_with_the_feedback(tmp_path: 
 
 
 def test_a_judge_is_prepared_with_the_base_and_the_feedback_with_the_last_round(tmp_path: Path) -> None:
-    lab, _ = run(tmp_path, K=2, reflection=True, judge=ToyCritic(by=""), feedback=ToyCritic(by=""))
+    lab, _ = run(tmp_path, K=2, schedule="final", judge=ToyCritic(by=""), feedback=ToyCritic(by=""))
     assert {row.verdict.by for _, artifact in lab.all("judge") for row in judged_rows([artifact])} == {"base"}
     assert {row.verdict.by for _, artifact in lab.all("diagnose") for row in judged_rows([artifact])} == {"M_2"}
 
 
 def test_rejected_reflections_are_dropped(tmp_path: Path) -> None:
-    lab, _ = run(tmp_path, K=2, reflection=True)
+    lab, _ = run(tmp_path, K=2, schedule="final")
     repaired = lab.all("judge")[-1][1]
     final = learned(lab.all("sft")[-1][1])
     dropped = {row.solution.problem.id for row in rejected([repaired])}
@@ -228,7 +233,7 @@ def test_rejected_reflections_are_dropped(tmp_path: Path) -> None:
 
 
 def test_unreadable_verdicts_go_nowhere(tmp_path: Path) -> None:
-    lab, _ = run(tmp_path, K=2, reflection=True)
+    lab, _ = run(tmp_path, K=2, schedule="final")
     unreadable = {
         row.solution.problem.id
         for _, a in lab.all("judge")
@@ -243,7 +248,7 @@ def test_unreadable_verdicts_go_nowhere(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("repeated", "most"), [("latest", 1), ("all", 2)])
 def test_a_problem_that_failed_twice_is_reflected_on_once_or_twice(tmp_path: Path, repeated: str, most: int) -> None:
-    lab, _ = run(tmp_path, K=2, reflection=True, repeated=repeated)
+    lab, _ = run(tmp_path, K=2, schedule="final", how={"repeated": repeated})
     ((inputs, _),) = lab.all("reflect")
     counts: dict[str, int] = {}
     for row in judged_rows([inputs["diagnosed"]]):
@@ -253,26 +258,71 @@ def test_a_problem_that_failed_twice_is_reflected_on_once_or_twice(tmp_path: Pat
 
 @pytest.mark.parametrize("policy", ["drop", "keep"])
 def test_a_problem_that_failed_and_was_solved_later_follows_the_setting(tmp_path: Path, policy: str) -> None:
-    lab, _ = run(tmp_path, K=2, reflection=True, solved_later=policy)
+    lab, _ = run(tmp_path, K=2, schedule="final", how={"solved_later": policy})
     ((inputs, _),) = lab.all("reflect")
     late = solved(lab.all("judge")[2][1])
     sent = {row.solution.problem.id for row in judged_rows([inputs["diagnosed"]])}
     assert bool(late & sent) == (policy == "keep")
 
 
+def test_reflection_in_every_round_leaves_no_final_model(tmp_path: Path) -> None:
+    lab, models = run(tmp_path, K=2, schedule="every_round")
+    assert [model.name for model in models] == ["M_0", "M_1", "M_2"]
+    assert len(lab.all("reflect")) == 2
+
+
+def test_in_every_round_each_rounds_own_failures_are_repaired(tmp_path: Path) -> None:
+    lab, _ = run(tmp_path, K=2, schedule="every_round")
+    judged = [artifact for _, artifact in lab.all("judge")]  # the teacher's, then each round's and its repairs'
+    for of_round, (inputs, _) in zip(judged[1::2], lab.all("reflect"), strict=True):
+        wrong = {row.solution.problem.id for row in rejected([of_round])}
+        assert wrong, "the toy model fails"
+        assert {row.solution.problem.id for row in judged_rows([inputs["diagnosed"]])} == wrong
+
+
+def test_in_every_round_accepted_repairs_are_learned_before_the_next_and_not_asked_again(tmp_path: Path) -> None:
+    lab, _ = run(tmp_path, K=2, schedule="every_round")
+    repaired = solved(lab.all("judge")[2][1])
+    assert repaired, "the toy teacher repairs"
+    assert repaired <= learned(lab.all("sft")[1][1])
+    assert not repaired & problems(lab.all("generate")[1][0]["problems"])
+
+
+def test_in_every_round_the_feedback_is_prepared_with_the_model_that_failed(tmp_path: Path) -> None:
+    lab, _ = run(tmp_path, K=2, schedule="every_round", feedback=ToyCritic(by=""))
+    by = [{row.verdict.by for row in judged_rows([artifact])} for _, artifact in lab.all("diagnose")]
+    assert by == [{"M_0"}, {"M_1"}]
+
+
+@pytest.mark.parametrize("schedule", ["final", "every_round"])
+def test_the_repair_alone_is_learned_unless_the_draft_and_the_reflection_are_asked_for(
+    tmp_path: Path, schedule: str
+) -> None:
+    def texts(form: str) -> dict[str, str]:
+        lab, _ = run(tmp_path, K=1, schedule=schedule, how={"format": form})
+        rows = judged_rows([lab.all("sft")[-1][1]])
+        return {row.solution.id: row.solution.text for row in rows if row.solution.author.startswith("reflection")}
+
+    plain, told = texts("plain"), texts("draft_reflect_output")
+    assert plain
+    assert set(plain) == set(told)
+    for repair, text in plain.items():
+        assert told[repair] == f"Draft:\n\nReflection: Step 1 is wrong.\nSolution:\n{text}"
+
+
 def test_a_larger_K_only_adds_rounds(tmp_path: Path) -> None:
-    two, _ = run(tmp_path, K=2, reflection=False)
-    three, _ = run(tmp_path, K=3, reflection=False)
+    two, _ = run(tmp_path, K=2, schedule="never")
+    three, _ = run(tmp_path, K=3, schedule="never")
     names = [artifact.name for _, _, artifact in three.calls]
     assert [artifact.name for _, _, artifact in two.calls] == names[: len(two.calls)]
 
 
 def test_more_seed_problems_contain_the_fewer(tmp_path: Path) -> None:
-    few, _ = run(tmp_path, K=0, reflection=False, seed_size=10)
-    many, _ = run(tmp_path, K=0, reflection=False, seed_size=20)
+    few, _ = run(tmp_path, K=0, schedule="never", seed_size=10)
+    many, _ = run(tmp_path, K=0, schedule="never", seed_size=20)
     assert problems(few.all("draw")[1][1]) < problems(many.all("draw")[1][1])
 
 
 def test_asking_for_more_seed_problems_than_there_are_names_the_setting(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="seed_size"):
-        run(tmp_path, K=0, reflection=False, seed_size=SIZE)
+        run(tmp_path, K=0, schedule="never", seed_size=SIZE)

@@ -27,17 +27,23 @@ def test_every_experiment_composes_and_builds(name: str) -> None:
 
 def test_the_default_is_the_papers_main_result_at_tiny_scale() -> None:
     exp = load()
-    assert (exp.scale, exp.stage, exp.K, exp.reflection) == ("tiny", "reflect", 2, True)
+    assert (exp.scale, exp.stage, exp.K, exp.reflection.schedule) == ("tiny", "reflect", 2, "final")
 
 
-@pytest.mark.parametrize(("stage", "K", "reflection"), [("sft", 0, False), ("evolve", 2, False), ("reflect", 2, True)])
-def test_a_stage_sets_the_rounds_and_whether_to_reflect(stage: str, K: int, reflection: bool) -> None:
+@pytest.mark.parametrize(
+    ("stage", "K", "schedule"), [("sft", 0, "never"), ("evolve", 2, "never"), ("reflect", 2, "final")]
+)
+def test_a_stage_sets_the_rounds_and_when_to_reflect(stage: str, K: int, schedule: str) -> None:
     exp = load(f"stage={stage}")
-    assert (exp.K, exp.reflection) == (K, reflection)
+    assert (exp.K, exp.reflection.schedule) == (K, schedule)
 
 
 def test_an_override_of_K_wins_over_the_stage() -> None:
     assert load("K=5").K == 5
+
+
+def test_an_override_of_the_schedule_wins_over_the_stage() -> None:
+    assert load("reflection.schedule=every_round").reflection.schedule == "every_round"
 
 
 def test_judge_and_feedback_share_one_orm_and_the_orm_has_a_fit_of_its_own() -> None:
@@ -97,6 +103,9 @@ def test_at_paper_scale_the_warm_up_is_the_familys_in_table_6() -> None:
         ("data.families=[circles]", ["circles", "rectangle"]),
         ("init_from=scratch", ["'base', 'previous'", "scratch"]),
         ("sampling.samples=4", ["temperature"]),
+        ("reflection=true", ["Experiment.reflection should be Reflection"]),
+        ("reflection.schedule=sometimes", ["'never', 'final', 'every_round'", "sometimes"]),
+        ("reflection.retries=-1", ["reflection.retries", "-1"]),
         ("+backbone._target_=os.system", ["only classes of mathse"]),
         ("fit.micro_batch_size=7", ["should divide"]),
         ("benchmark.data.split=train", ["benchmark.data.split should be 'test'"]),

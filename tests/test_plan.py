@@ -52,6 +52,15 @@ def test_what_the_cache_holds_is_not_paid_again(tmp_path: Path) -> None:
     assert 0 < float(after["distill", "teacher"][-2]) < float(before["distill", "teacher"][-2])
 
 
+def test_reflection_in_every_round_is_counted_round_by_round(tmp_path: Path) -> None:
+    ways = ["reflection.schedule=every_round", "reflection.format=draft_reflect_output"]
+    exp = experiment(tmp_path, *ways)
+    steps = [line.split()[:2] for line in plan(exp, Store(tmp_path, exp.runtime)).splitlines()]
+    assert [step for step, *_ in filter(None, steps)].count("reflect") == 2
+    assert ["sft", "M_2"] in steps
+    assert ["sft", "M_final"] not in steps
+
+
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [

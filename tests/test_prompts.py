@@ -9,7 +9,7 @@ import pytest
 from mathse.answers import extract
 from mathse.feedback.teacher import ANNOTATE_ZH, ask_for_annotation
 from mathse.steps.generate import SOLVE_ZH, ask
-from mathse.steps.reflect import REFLECT_ZH, ask_for_reflection
+from mathse.steps.reflect import REFLECT_ZH, WRITE_UP_ZH, WRONG, ask_for_reflection
 from mathse.types import Judged, Problem, Solution, Verdict, language_of, steps_of
 
 EN = Problem("e", "How long is the side AB?", (), "7")
@@ -57,8 +57,13 @@ def test_a_chinese_solution_has_steps_and_an_answer(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("prompt", "pinned"),
-    [(SOLVE_ZH, "2e9eeee5c3d6"), (ANNOTATE_ZH, "99fbe5bd9125"), (REFLECT_ZH, "f573453a50d2")],
-    ids=["solve", "annotate", "reflect"],
+    [
+        (SOLVE_ZH, "2e9eeee5c3d6"),
+        (ANNOTATE_ZH, "99fbe5bd9125"),
+        (REFLECT_ZH, "f573453a50d2"),
+        (WRITE_UP_ZH + "".join(WRONG["zh"]), "a78cb3582836"),
+    ],
+    ids=["solve", "annotate", "reflect", "write_up"],
 )
 def test_a_chinese_prompt_is_pinned(prompt: str, pinned: str) -> None:
     """Recipes hold the English prompt. Whoever changes the Chinese one raises the version of the steps that use it, and this pin."""

@@ -189,11 +189,26 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 def test_the_summary_has_exactly_its_schema(told: Told) -> None:
     summary = told.summary
-    head = ["command", "seed", "scale", "backbone", "stage", "K", "models", "comparisons", "rounds", "orm", "steps"]
+    head = [
+        "command",
+        "seed",
+        "scale",
+        "backbone",
+        "stage",
+        "K",
+        "models",
+        "comparisons",
+        "rounds",
+        "orm",
+        "reflection",
+        "steps",
+    ]
     assert list(summary) == [*head, "seconds", "peak_rss_mb"]
     assert (summary["scale"], summary["backbone"], summary["stage"], summary["K"]) == ("tiny", "qwen2vl", "reflect", 2)
     assert [m["name"] for m in summary["models"]] == ["base", "M_0", "M_1", "M_2", "M_final"]
-    assert all(list(m) == ["name", "benchmark", "n", "correct", "accuracy", "ci95"] for m in summary["models"])
+    assert all(
+        list(m) == ["name", "benchmark", "n", "correct", "accuracy", "ci95", "artifact"] for m in summary["models"]
+    )
     assert all(m["ci95"][0] < m["accuracy"] < m["ci95"][1] for m in summary["models"])
     counts = ["round", "generated", "accepted", "rejected", "unreadable"]
     assert all(list(r) == [*counts, "accept_precision", "accept_recall"] for r in summary["rounds"])
@@ -368,6 +383,24 @@ def test_with_answer_match_as_judge_m_0_and_the_student_share_verdicts_and_m_0_c
     assert role_of(judged, {"d": "teacher"}, {"_target_": "mathse.feedback.orm.Orm"}) == "student"
     assert tuned({"d": "teacher", "j": "teacher"}) == "M_0"
     assert tuned({"d": "teacher", "j": "teacher", "m": "M_0"}) == "student"
+
+
+@pytest.mark.parametrize(
+    ("learned", "trained", "role"),
+    [
+        (["teacher", "round 1"], ["M_0"], "M_1"),
+        (["teacher", "round 1", "reflection"], ["M_0", "M_1"], "M_final"),
+        (["teacher", "round 1", "reflection"], ["M_0"], "M_1"),
+        (["teacher", "round 1", "reflection", "round 2", "reflection"], ["M_0", "M_1"], "M_2"),
+    ],
+)
+def test_what_learns_repairs_is_the_final_model_or_the_rounds_own(
+    learned: list[str], trained: list[str], role: str
+) -> None:
+    names = [f"judge-{i}" for i in range(len(learned))]
+    roles = {**dict(zip(names, learned, strict=True)), **{f"sft-{model}": model for model in trained}}
+    recipe = {"step": "mathse.steps.sft.sft", "inputs": {"data": [{"artifact": name} for name in names]}}
+    assert role_of(recipe, roles, ORM) == role
 
 
 def test_the_name_of_a_run_tells_settings_apart_but_not_where_they_run() -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mathse.audit import Auditor
 from mathse.report.errors import with_reasons
 from mathse.report.files import write_text
+from mathse.report.reflection import quality
 from mathse.report.roles import role_of, round_of
 from mathse.report.summary import Scored, paid, summarise
 from mathse.report.text import closing, line, write_markdown
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mathse.config import Experiment
     from mathse.report.wandb import Tracker
 
+REFLECTION = {"never": "", "final": ", reflection", "every_round": " with reflection"}
 NOT_IDENTITY = ("audit", "runtime", "store", "report", "tracker", "dry_run", "explain")
 
 
@@ -125,6 +127,7 @@ class Reporter:
             "stage": self.exp.stage,
             "K": self.exp.K,
             **summarise(self.exp.benchmark.name, self.scores, self.rounds, self.orm),
+            **self._reflection(),
             **paid(list(self.artifacts.values()), {step["name"] for step in self.steps if step["cached"]}),
             "steps": self.steps,
             "seconds": round(time.monotonic() - self.begun, 1),
@@ -146,6 +149,13 @@ class Reporter:
         self._close(failed=False)  # before the last line, which nothing may follow
         print(closing(summary, self.folder, self.exp.store, tracked), flush=True)
         print(self.folder / "summary.json", flush=True)
+
+    def _reflection(self) -> dict[str, Any]:
+        """reflection of summary.json; empty where the run has none."""
+        diagnosed = [artifact for artifact in self.artifacts.values() if artifact.step == "diagnose"]
+        judged = [artifact for artifact in self.artifacts.values() if artifact.step == "judge"]
+        repaired = [artifact for artifact in judged if self.roles[artifact.name] == "reflection"]
+        return {"reflection": quality(judged_rows(diagnosed), judged_rows(repaired))} if diagnosed else {}
 
     def _track(self, tell: Callable[[Tracker], None]) -> None:
         """Tell W&B. A job of hours does not end because W&B has a problem: it is said, and W&B is told no more."""
@@ -171,5 +181,5 @@ def run_name(exp: Experiment) -> str:
 
 def describe(exp: Experiment) -> str:
     """The run in one line."""
-    stages = "distil" + (f", {exp.K} rounds" if exp.K else "") + (", reflection" if exp.reflection else "")
+    stages = "distil" + (f", {exp.K} rounds" if exp.K else "") + REFLECTION[exp.reflection.schedule]
     return f"scale {exp.scale}, backbone {exp.backbone.family}, {stages}, seed {exp.seed}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mathse.report.roles import round_of
 from mathse.report.summary import Scored
+from mathse.steps.reflect import with_repairs
 from mathse.store import Artifact
 from mathse.types import Judged, read_jsonl
 
@@ -82,17 +83,14 @@ def _round(k: int, artifact: Artifact, rounds: int) -> list[Group]:
 
 
 def _reflection(diagnosed: Sequence[Judged], repaired: Sequence[Judged]) -> Group:
-    def key(row: Judged) -> str:
-        author = row.solution.author.removeprefix("reflection on ")
-        return f"{row.solution.problem.id}/{author}/{row.solution.index}"
-
-    broken = {key(row): row for row in diagnosed}
-    good = [row for row in repaired if row.verdict.status == "correct" and key(row) in broken]
-    rest = [row for row in repaired if row.verdict.status != "correct" and key(row) in broken]
+    pairs = [(broken, repair) for broken, repair in with_repairs(diagnosed, repaired) if repair]
+    broken = {repair.solution.id: broken for broken, repair in pairs}
+    good = [repair for _, repair in pairs if repair.verdict.status == "correct"]
+    rest = [repair for _, repair in pairs if repair.verdict.status != "correct"]
     dropped = pick(rest, PER_GROUP // 4)
     chosen = [*pick(good, PER_GROUP - len(dropped)), *dropped]
     text = "A rejected solution, what the feedback says of it, and the teacher's repair, judged in turn."
-    return Group("Reflection", text, [Example(broken[key(row)], row) for row in chosen])
+    return Group("Reflection", text, [Example(broken[row.solution.id], row) for row in chosen])
 
 
 def _test(last: Scored) -> Group:

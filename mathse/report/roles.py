@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 STUDENT = "student"  # whose mistakes the ORM learns from (mathse/feedback/orm.py)
@@ -29,8 +29,8 @@ def role_of(recipe: Mapping[str, Any], roles: Mapping[str, str], judge: Any) -> 
         case "judge":
             return _judged(roles.get(inputs["solutions"]["artifact"], ""), inputs.get("source") or {}, judge)
         case "sft":
-            return _tuned(roles.get(inputs["data"][-1]["artifact"], "") if inputs["data"] else "", roles)
-        case "diagnose" | "reflect":
+            return _tuned([roles.get(data["artifact"], "") for data in inputs["data"]], roles)
+        case "diagnose" | "reflect" | "write_up":
             return "reflection"
         case "annotate" | "train_orm" | "test_orm":
             return "orm"
@@ -51,10 +51,11 @@ def _judged(author: str, source: Mapping[str, Any], judge: Any) -> str:
     return STUDENT if author == "teacher" and prepares else author
 
 
-def _tuned(last: str, roles: Mapping[str, str]) -> str:
-    k = round_of(last)
-    if k:
-        return f"M_{k}"
+def _tuned(learned: Sequence[str], roles: Mapping[str, str]) -> str:
+    last = learned[-1] if learned else ""
+    rounds = [k for role in learned if (k := round_of(role))]
+    if rounds and f"M_{rounds[-1]}" not in roles.values():  # a round's own repairs may come behind it
+        return f"M_{rounds[-1]}"
     if last == "teacher":  # with judge=answer both learn from the same verdicts, and M_0 comes first
         return STUDENT if "M_0" in roles.values() else "M_0"
     return "M_final" if last == "reflection" else last

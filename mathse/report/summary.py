@@ -49,6 +49,7 @@ def summarise(
                 "correct": correct,
                 "accuracy": correct / max(1, n),
                 "ci95": list(wilson(correct, n)),
+                "artifact": scored.artifact.name,
             }
         )
     counts, shares = ("generated", "accepted", "rejected", "unreadable"), ("accept_precision", "accept_recall")

@@ -12,6 +12,7 @@ from mathse.audit import Auditor
 from mathse.report.errors import error_table
 from mathse.report.files import write_text
 from mathse.report.plot import accuracy_plot
+from mathse.report.reflection import reflection_table
 from mathse.report.summary import Scored, by_part
 from mathse.store import Artifact
 from mathse.types import Judged
@@ -34,7 +35,7 @@ def _words(artifact: Artifact, role: str) -> str:
         case "distill":
             return f"{m['solutions']:.0f} solutions by the teacher{_dropped(m)}{_cost(m)}"
         case "reflect":
-            return f"{m['solutions']:.0f} repairs by the teacher{_dropped(m)}{_cost(m)}"
+            return f"{m['solutions']:.0f} repairs by the teacher{_dropped(m, 'unreadable, ')}{_cost(m)}"
         case "generate":
             return f"{m['solutions']:.0f} solutions by {_the(role)}"
         case "judge":
@@ -52,6 +53,8 @@ def _words(artifact: Artifact, role: str) -> str:
                 f"right ones accepted {m['correct_accuracy']:.2f}, wrong ones rejected {m['wrong_accuracy']:.2f}, "
                 f"step named {m['step_hit_rate']:.2f}"
             )
+        case "write_up":
+            return f"{m['accepted']:.0f} drafts with what was wrong and their repairs, {m['dropped']:.0f} dropped"
         case "diagnose":
             return f"{m['diagnosed']:.0f} of {m['rejected']:.0f} rejected solutions go to reflection"
         case "evaluate":
@@ -59,8 +62,8 @@ def _words(artifact: Artifact, role: str) -> str:
     return ", ".join(f"{key} {value:g}" for key, value in m.items())
 
 
-def _dropped(m: Mapping[str, float]) -> str:
-    return f", {m['dropped']:.0f} cut short or refused" if m.get("dropped") else ""
+def _dropped(m: Mapping[str, float], also: str = "") -> str:
+    return f", {m['dropped']:.0f} {also}cut short or refused" if m.get("dropped") else ""
 
 
 def _cost(m: Mapping[str, float]) -> str:
@@ -144,6 +147,8 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) 
         parts += ["", aligned(round_table(summary))]
     if summary["orm"]:
         parts += ["", aligned(orm_table(summary["orm"]))]
+    if "reflection" in summary:
+        parts += ["", aligned(reflection_table(summary["reflection"]))]
     if "teacher" in summary:
         parts += ["", aligned(money_table(summary["teacher"]))]
     computed = [step for step in summary["steps"] if not step["cached"]]
@@ -169,7 +174,7 @@ def further(summary: Mapping[str, Any]) -> list[str]:
 def next_thing(summary: Mapping[str, Any], argv: Sequence[str] = ()) -> str:
     """A command that builds on this run, with the overrides that `argv` gave it."""
     more = {"sft": "stage=evolve", "evolve": "stage=reflect"}.get(summary["stage"], f"K={summary['K'] + 1}")
-    dropped = ("K", "reflection", "stage") if more.startswith("stage=") else ("K",)
+    dropped = ("K", "reflection.schedule", "stage") if more.startswith("stage=") else ("K",)
     # Flags (-m) and the lists of a sweep are about several runs; this is about one.
     given = argv[1:] if argv and Path(argv[0]).name == "train.py" else []
     kept = [
@@ -215,6 +220,13 @@ def write_markdown(
     parts += audited(audit)
     if orm:
         parts += ["## ORM", *orm]
+    if "reflection" in summary:
+        parts += [
+            "## Reflection",
+            "Rejected solutions sent to the teacher; repaired: to the right answer; accepted by the judge, and of these with a "
+            "wrong answer. Steps are right by the problem's own program.",
+            markdown(reflection_table(summary["reflection"])),
+        ]
     if any(row.verdict.analysis for rows in judged.values() for row in rows):  # answer match gives none
         parts += [
             "## Types of error",

@@ -22,7 +22,7 @@ from mathse.answers import equal, extract
 from mathse.figures import PROGRAM_CHUNK, misread, near
 from mathse.figures.program import LETTERS, Program, Step, Value
 from mathse.settings import settings
-from mathse.types import Chat, steps_of
+from mathse.types import Chat, Solution, steps_of
 
 VALUE = r"[\w:/-]{1,20}?"  # what may stand in a wording's place for a value; bounded, for a student may ramble
 SENTINEL = "The answer to this problem is {}."
@@ -148,6 +148,17 @@ def annotate(program: Program, solution: str, reference: str) -> dict[str, str |
     if any(re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", analysis) for secret in secrets if secret):
         analysis = "This step is wrong."
     return {"status": "WRONG", "error_step": f"Step {mistake.step + 1}", "error_analysis": analysis}
+
+
+def first_wrong_step(solution: Solution) -> int | None:
+    """The first wrong step by the problem's own program: counted from 1, 0 where none is wrong, None where no program drew it."""
+    problem = solution.problem
+    try:
+        program = program_of(problem.images[0] if problem.images else None)
+    except (ValueError, OSError):
+        return None
+    step = annotate(program, solution.text, problem.answer)["error_step"]
+    return int(step.removeprefix("Step ")) if step else 0
 
 
 def first_mistake(program: Program, said: Sequence[str]) -> Mistake | None:
