@@ -11,7 +11,8 @@ import dataclasses
 from pathlib import Path
 
 from mathse.benchmarks.scoring import Response, Scorable, choice_letter, lenient
-from mathse.benchmarks.stored import Row, Stored
+from mathse.benchmarks.stored import Stored
+from mathse.data.files import Row
 from mathse.settings import settings
 from mathse.types import Problem
 
