@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mathse.report.files import write_text
+from mathse.report.problems import about_data, write_leaks_page
 from mathse.report.roles import role_of, round_of
 from mathse.report.summary import Scored, paid, summarise
 from mathse.report.text import closing, line, write_markdown
@@ -103,6 +104,7 @@ class Reporter:
             "stage": self.exp.stage,
             "K": self.exp.K,
             **summarise(self.exp.benchmark.name, self.scores, self.rounds, self.orm),
+            **about_data(self.exp, list(self.artifacts.values())),
             **paid(list(self.artifacts.values()), {step["name"] for step in self.steps if step["cached"]}),
             "steps": self.steps,
             "seconds": round(time.monotonic() - self.begun, 1),
@@ -111,6 +113,7 @@ class Reporter:
         write_text(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
         shown = groups(list(self.artifacts.values()), self.roles, self.scores)
         write_page(self.folder / "examples.html", self.name, describe(self.exp), shown)
+        write_leaks_page(self.folder / "leaks.html", self.name, list(self.artifacts.values()))
         judged = {f"M_{k - 1}, round {k}": judged_rows([artifact]) for k, artifact in enumerate(self.rounds, start=1)}
         write_markdown(self.folder, summary, self.scores, judged)
         self._track(lambda tracker: tracker.finish(summary, shown))

@@ -11,6 +11,7 @@ from typing import Any
 from mathse.report.errors import error_table
 from mathse.report.files import write_text
 from mathse.report.plot import accuracy_plot
+from mathse.report.problems import data_lines, data_sections
 from mathse.report.summary import Scored, by_part
 from mathse.store import Artifact
 from mathse.types import Judged
@@ -28,7 +29,11 @@ def _words(artifact: Artifact, role: str) -> str:
         case "load" | "fitting" | "draw" | "remaining":
             what = {"test": "test problems", "seed": "seed problems", "orm": "problems kept for the ORM"}
             left_out = f", {m['left_out']:.0f} left out: too many pictures" if "left_out" in m else ""
+            if "read" in m:
+                left_out = f" of {m['read']:.0f} rows, {m['dropped']:.0f} dropped"
             return f"{m['problems']:.0f} {what.get(role, 'problems')}{' remain' * (artifact.step == 'remaining')}{left_out}"
+        case "decontaminate":
+            return f"{m['leaks']:.0f} of {m['read']:.0f} are among {m['against']:.0f} test problems too; {m['dropped']:.0f} dropped"
         case "distill":
             return f"{m['solutions']:.0f} solutions by the teacher{_dropped(m)}{_cost(m)}"
         case "reflect":
@@ -138,6 +143,7 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) -> str:
     """What is printed at the end; `tracked` says where W&B's run is, or nothing."""
     parts = ["", aligned(results(summary)), *further(summary)]
+    parts += data_lines(summary)
     if summary["rounds"]:
         parts += ["", aligned(round_table(summary))]
     if summary["orm"]:
@@ -197,6 +203,7 @@ def write_markdown(
         markdown(results(summary)),
         *further(summary),
         "![Accuracy by stage](accuracy.png)",
+        *data_sections(summary),
     ]
     if summary["rounds"]:
         parts += [
