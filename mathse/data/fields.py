@@ -20,6 +20,7 @@ Names = str | tuple[str, ...] | None
 
 PLACEHOLDER = re.compile(r"<image(?:_?\d+)?>\s*")  # pictures are shown before the text
 LABEL = re.compile(r"(?:^|(?<=[\s:：,，;；。]))[(（]?([A-H])\s*[)）.:：、．]\s*", re.MULTILINE)
+ONE_LETTER = re.compile(r"[(（]?([A-H])[)）.]?")
 
 
 class Refused(ValueError):
@@ -69,10 +70,12 @@ class Fields:
         said = self._text(row, "answer").strip()
         if not said:
             raise Refused("no answer", self._nothing(row, "answer"))
-        if choices:
-            if len(choices_within(question)) != len(choices):
-                question += "".join(f"\n({name}) {choice}" for name, choice in zip(LETTERS, choices, strict=False))
-        elif (within := choices_within(question)) and letter(said, within) == said[:1].upper():
+        within = choices_within(question)
+        if self.answer_is == "stated":
+            said = _stated(said, choices or within)
+        if choices and len(within) != len(choices):
+            question += "".join(f"\n({name}) {choice}" for name, choice in zip(LETTERS, choices, strict=False))
+        elif not choices and (named := ONE_LETTER.fullmatch(said)) and named[1] in LETTERS[: len(within)]:
             choices = within
         level = self._text(row, "level")
         return Parts(
@@ -96,12 +99,6 @@ class Fields:
             if not said.isdecimal() or int(said) >= len(choices):
                 raise Refused("bad answer", f"{said[:80]!r} is no number of one of its {len(choices)} choices")
             return LETTERS[int(said)]
-        if self.answer_is == "stated":
-            asked = _Asked(choices)
-            found = extract(said, asked, only_stated=True) or (extract(said, asked) if ANSWER_IS.search(said) else None)
-            if found is None:
-                raise Refused("no answer", f"the text states none: {said[:80]!r}")
-            said = found
         if len(said) > LONGEST_ANSWER:
             raise Refused("over-long", f"an answer of {len(said)} characters, {LONGEST_ANSWER} are the most")
         if not choices:
@@ -135,6 +132,15 @@ class Fields:
 @dataclass(frozen=True)
 class _Asked:
     choices: Sequence[str]
+
+
+def _stated(text: str, choices: Sequence[str]) -> str:
+    """The answer that a text states in so many words; what one might guess is no reference."""
+    asked = _Asked(choices)
+    found = extract(text, asked, only_stated=True) or (extract(text, asked) if ANSWER_IS.search(text) else None)
+    if found is None:
+        raise Refused("no answer", f"the text states none: {text[:80]!r}")
+    return found
 
 
 def _find(row: Row, names: Names) -> Any:

@@ -22,8 +22,9 @@ LEAKS = "leaks.jsonl"
 class Contamination:
     """What counts as a leak (mathse/data/contamination.py has the rule) and what is done about it.
 
-    `enabled`: compare at all; `question`, `similar`, `picture`: from what likeness on, 0 to 1, questions are the same, similar, pictures the same; `drop`: leave
-    leaks out; `allow`: ids (the file's or the problem's) that stay in; `against`: benchmarks besides the run's, by name.
+    `enabled`: compare at all; `question`, `similar`, `picture`: from what likeness on, 0 to 1, questions are the same, questions are
+    similar, pictures are the same; `drop`: leave leaks out; `allow`: ids (the file's or the problem's) that stay in; `against`:
+    benchmarks besides the run's, by name.
     """
 
     enabled: bool
