@@ -24,6 +24,7 @@ class JsonlProblems(Stored):
     def problem(self, row: Row) -> Problem:
         images = row.get("images") or ([row["image"]] if row.get("image") else [])
         choices = tuple(map(str, row.get("choices") or ()))
+        level = row.get("level")  # others' levels have names
         return Problem(
             str(row["id"]),
             row["question"],
@@ -31,7 +32,7 @@ class JsonlProblems(Stored):
             choice_letter(str(row["answer"]), choices),
             choices,
             source=str(row.get("source", "")),
-            level=int(row.get("level", 0)),
+            level=level if isinstance(level, int) else 0,
         )
 
 
