@@ -49,6 +49,7 @@ def grams(question: str, choices: Sequence[str] = (), *, masked: bool = False) -
         tokens = TOKEN.findall(text)
         if masked:
             tokens = [MASK if token[0].isdecimal() or token in NUMBER else token for token in tokens]
+            tokens = [t for t, before in zip(tokens, ["", *tokens], strict=False) if (t, before) != (MASK, MASK)]
         n = 4 if 2 * len(CHINESE.findall(text)) > len(tokens) else 3
         found.update(" ".join(tokens[i : i + n]) for i in range(max(1, len(tokens) - n + 1)))
     return frozenset(found - {""})
