@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Grams = frozenset[str]
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]  # index of ours, index of theirs, likeness
 
-TOKEN = re.compile(r"\d+(?:\.\d+)?|[\u4e00-\u9fff]|[^\W\d_]+")
+TOKEN = re.compile(r"\d+(?:\.\d+)?|[\u4e00-\u9fff]|[^\W\d_\u4e00-\u9fff]+")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred "
