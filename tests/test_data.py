@@ -166,6 +166,7 @@ BAD: list[tuple[str | bytes | dict[str, Any], str, str]] = [
     ({**ROW, "question": {"en": "How long?"}}, "wrong type", "question should be text, got dict"),
     ({**ROW, "question": True}, "wrong type", "question"),
     ({**ROW, "answer": None}, "no answer", ""),
+    ('{"question": "How long?", "answer": 1e999}', "no answer", ""),
     ({**ROW, "answer": ["5", "6"]}, "wrong type", "answer should be text, got list"),
     ({**ROW, "answer": "5" * 201}, "over-long", "201 characters"),
     ({**ROW, "answer": "9", "choices": ["5", "6"]}, "bad answer", "none of its choices"),
@@ -298,6 +299,7 @@ def test_broken_text_in_parquet_costs_its_row_only(tmp_path: Path) -> None:
 MEANINGS: list[tuple[dict[str, Any], list[str], tuple[str, str, tuple[str, ...]]]] = [
     ({"question": "Find x.", "answer": 5}, [], ("Find x.", "5", ())),
     ({"question": "Find x.", "answer": ["5"]}, [], ("Find x.", "5", ())),
+    ({"question": "Find x.", "answer": "5", "level": "9" * 5000}, [], ("Find x.", "5", ())),
     ({"question": "<image>\nFind x.", "answer": "5"}, [], ("Find x.", "5", ())),
     (
         {"question": "Is it? Choices: (A) yes (B) no", "answer": "B"},
@@ -323,6 +325,20 @@ MEANINGS: list[tuple[dict[str, Any], list[str], tuple[str, str, tuple[str, ...]]
         {"problem": "Find x.", "label": 1, "options": ["1", "2"]},
         ["data.fields.question=problem", "data.fields.answer=label", "data.fields.answer_is=index"],
         ("Find x.\n(A) 1\n(B) 2", "B", ("1", "2")),
+    ),
+    (
+        {
+            "conversations": [
+                {"value": "<image>\nFind x.\nChoices:\n(A) 1\n(B) 2"},
+                {"value": "The answer is B"},
+            ]
+        },
+        [
+            "data.fields.question=conversations.0.value",
+            "data.fields.answer=conversations.1.value",
+            "data.fields.answer_is=stated",
+        ],
+        ("Find x.\nChoices:\n(A) 1\n(B) 2", "B", ("1", "2")),
     ),
     (
         {"conversations": [{"value": "<image>\nFind x."}, {"value": "2x = 4, so the answer is 2."}]},

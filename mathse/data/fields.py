@@ -20,6 +20,7 @@ Names = str | tuple[str, ...] | None
 
 PLACEHOLDER = re.compile(r"<image(?:_?\d+)?>\s*")  # pictures are shown before the text
 LABEL = re.compile(r"(?:^|(?<=[\s:：,，;；。]))[(（]?([A-H])\s*[)）.:：、．]\s*", re.MULTILINE)
+COUNT = re.compile(r"[0-9]{1,9}")
 ONE_LETTER = re.compile(r"[(（]?([A-H])[)）.]?")
 
 
@@ -85,7 +86,7 @@ class Fields:
             self._answer(said, choices),
             choices,
             self._text(row, "source"),
-            int(level) if level.isdecimal() else 0,
+            int(level) if COUNT.fullmatch(level) else 0,
         )
 
     def pictures(self, row: Row) -> tuple[str | bytes, ...]:
@@ -96,7 +97,7 @@ class Fields:
 
     def _answer(self, said: str, choices: tuple[str, ...]) -> str:
         if self.answer_is == "index":
-            if not said.isdecimal() or int(said) >= len(choices):
+            if not COUNT.fullmatch(said) or int(said) >= len(choices):
                 raise Refused("bad answer", f"{said[:80]!r} is no number of one of its {len(choices)} choices")
             return LETTERS[int(said)]
         if len(said) > LONGEST_ANSWER:
@@ -147,7 +148,12 @@ def _find(row: Row, names: Names) -> Any:
     """The first of the parts named that is there and not empty."""
     for name in (names,) if isinstance(names, str) else names or ():
         value = _look(row, name)
-        if value is not None and value != "" and value != [] and not (isinstance(value, float) and math.isnan(value)):
+        if (
+            value is not None
+            and value != ""
+            and value != []
+            and not (isinstance(value, float) and not math.isfinite(value))
+        ):
             return value
     return None
 
