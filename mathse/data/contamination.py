@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from mathse.data.similar import CHUNK, Pairs, alike, fingerprint, grams, numbers, same_picture
+from mathse.data.similar import CHUNK, Grams, Pairs, alike, fingerprint, grams, numbers, same_picture
 from mathse.progress import progress
 from mathse.types import Problem
 
@@ -67,15 +67,14 @@ class Pictures:
 def matches(problems: Sequence[Problem], tests: Sequence[Problem], limits: Thresholds) -> list[Match]:
     """The training problems that are leaks, in order, each with the test problem that it is nearest to."""
     ours, theirs = Pictures(problems), Pictures(tests)
-    plain, masked = (
-        tuple([grams(problem.question, problem.choices, masked=mask) for problem in some] for some in (problems, tests))
-        for mask in (False, True)
-    )
+    plain, masked = ([_grams(some, masked=mask) for some in (problems, tests)] for mask in (False, True))
     size = np.array([len(one) for one in plain[0]])
     specific = (np.array([numbers(problem.question) for problem in problems]) >= 2) | (size >= SPECIFIC)
     found: list[Match] = []
     with progress("comparing with benchmarks", len(problems), "problems") as shown:
-        for told_apart, not_told in zip(alike(*plain, limits.similar), alike(*masked, limits.similar), strict=True):
+        for told_apart, not_told in zip(
+            alike(plain[0], plain[1], limits.similar), alike(masked[0], masked[1], limits.similar), strict=True
+        ):
             a, b, asked, unmasked = _both(told_apart, not_told, len(tests))
             pictures = _pictures(ours, theirs, a, b)
             same = pictures >= limits.picture
@@ -94,6 +93,10 @@ def matches(problems: Sequence[Problem], tests: Sequence[Problem], limits: Thres
                 found.append(Match(int(a[i]), int(b[i]), reason, float(asked[i]), float(unmasked[i]), seen))  # type: ignore[arg-type]
             shown.advance(min(CHUNK, len(problems) - shown.done))
     return found
+
+
+def _grams(problems: Sequence[Problem], *, masked: bool) -> list[Grams]:
+    return [grams(problem.question, problem.choices, masked=masked) for problem in problems]
 
 
 def _both(plain: Pairs, masked: Pairs, tests: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
