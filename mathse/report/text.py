@@ -20,7 +20,7 @@ from mathse.types import Judged
 def line(number: int, artifact: Artifact, role: str, *, cached: bool, seconds: float) -> str:
     """One step in one line: what it was, what came of it, and whether it was found or how long it took."""
     took = "found" if cached else f"{seconds:.1f} s"
-    return f"{number:>3}  {artifact.step:<10} {_words(artifact, role):<78} {took:>8}"
+    return f"{number:>3}  {artifact.step:<13} {_words(artifact, role):<75} {took:>8}"
 
 
 def _words(artifact: Artifact, role: str) -> str:
