@@ -19,6 +19,7 @@ from mathse.feedback.orm import Orm
 from mathse.fit import Fit
 from mathse.generation import Sampling
 from mathse.settings import settings
+from mathse.steps.contamination import Contamination
 from mathse.steps.data import Data
 from mathse.steps.reflect import Reflection
 from mathse.store import Runtime, find
@@ -45,6 +46,7 @@ class Experiment:
     backbone: Backbone
     data: Data
     benchmark: Benchmark
+    contamination: Contamination
     teacher: Teacher
     orm: Feedback
     judge: Feedback

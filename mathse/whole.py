@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from mathse.algorithm import mathse
+from mathse.steps.contamination import apart, decontaminate
 from mathse.steps.data import fitting, load
 from mathse.steps.evaluate import evaluate
 from mathse.types import Model
@@ -29,8 +30,29 @@ def whole(exp: Experiment, run: Run) -> Iterator[tuple[Model, Artifact]]:
 
 
 def read(exp: Experiment, run: Run) -> tuple[Artifact, Artifact]:
-    """The problems to learn from and the test problems, without those that have more pictures than the backbones take."""
+    """The problems to learn from and the test problems: without what is in both, and without those that have more pictures than
+    the backbones take."""
     problems, test = run(load, data=exp.data), run(load, data=exp.benchmark.data)
+    problems = without_leaks(exp, problems, test, run)
     if exp.most_pictures is not None:
         problems, test = (run(fitting, problems=some, most_pictures=exp.most_pictures) for some in (problems, test))
     return problems, test
+
+
+def without_leaks(exp: Experiment, problems: Artifact, test: Artifact, run: Run) -> Artifact:
+    """The problems that are in no configured benchmark; all of them where their source sees to that itself."""
+    rule = exp.contamination
+    tests = [] if apart(exp.data, exp.benchmark.data) else [test]
+    tests += [run(load, data=other.data) for other in rule.against.values() if not apart(exp.data, other.data)]
+    if not (rule.enabled and tests):
+        return problems
+    return run(
+        decontaminate,
+        problems=problems,
+        tests=tests,
+        question=rule.question,
+        similar=rule.similar,
+        picture=rule.picture,
+        drop=rule.drop,
+        allow=rule.allow,
+    )

@@ -11,7 +11,8 @@ import dataclasses
 from pathlib import Path
 
 from mathse.benchmarks.scoring import Response, Scorable, choice_letter, lenient
-from mathse.benchmarks.stored import Row, Stored
+from mathse.benchmarks.stored import Stored
+from mathse.data.files import Row
 from mathse.settings import settings
 from mathse.types import Problem
 
@@ -23,6 +24,7 @@ class JsonlProblems(Stored):
     def problem(self, row: Row) -> Problem:
         images = row.get("images") or ([row["image"]] if row.get("image") else [])
         choices = tuple(map(str, row.get("choices") or ()))
+        level = row.get("level")  # others' levels have names
         return Problem(
             str(row["id"]),
             row["question"],
@@ -30,7 +32,7 @@ class JsonlProblems(Stored):
             choice_letter(str(row["answer"]), choices),
             choices,
             source=str(row.get("source", "")),
-            level=int(row.get("level", 0)),
+            level=level if isinstance(level, int) else 0,
         )
 
 

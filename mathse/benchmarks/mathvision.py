@@ -16,7 +16,8 @@ from pathlib import Path
 from mathse.answers.options import LETTERS
 from mathse.answers.values import value
 from mathse.benchmarks.scoring import Outcome, Response, Rule, Scorable, lenient, outcome, strict
-from mathse.benchmarks.stored import Row, Stored
+from mathse.benchmarks.stored import Stored
+from mathse.data.files import Row
 from mathse.settings import settings
 from mathse.types import Problem
 

@@ -20,7 +20,8 @@ from mathse.answers.numbers import number
 from mathse.answers.options import LETTERS
 from mathse.answers.writing import plain
 from mathse.benchmarks.scoring import Outcome, Response, Rule, Scorable, lenient, outcome, strict
-from mathse.benchmarks.stored import Row, Stored
+from mathse.benchmarks.stored import Stored
+from mathse.data.files import Row
 from mathse.settings import settings
 from mathse.types import Problem
 

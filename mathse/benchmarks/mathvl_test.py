@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mathse.benchmarks.jsonl import JsonlProblems
 from mathse.benchmarks.scoring import Response, Scorable, lenient
-from mathse.benchmarks.stored import Row
+from mathse.data.files import Row
 from mathse.settings import settings
 from mathse.types import Problem
 

@@ -21,7 +21,8 @@ from mathse.answers.numbers import number
 from mathse.answers.options import letter
 from mathse.answers.values import value
 from mathse.answers.writing import plain
-from mathse.benchmarks.stored import Row, rows_of
+from mathse.benchmarks.stored import rows_of
+from mathse.data.files import Row
 from mathse.statistics import bootstrap, wilson
 from mathse.store import canonical
 from mathse.teacher import Teacher

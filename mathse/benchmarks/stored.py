@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mathse.data.files import Row, Unread, dataset_rows, rows_in
+from mathse.data.pictures import keep
 from mathse.settings import settings
 from mathse.types import Problem
-
-Row = dict[str, Any]
 
 
 @settings
@@ -28,23 +26,26 @@ class Hub:
     config: str | None
     split: str
 
-    def rows(self) -> list[Row]:
-        """Its rows, pictures as bytes. Raises ValueError saying how to get it where the cache has not got it."""
+    def dataset(self) -> Any:
+        """It, as `datasets` has it. Raises ValueError saying how to get it where the cache has not got it."""
         os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
         import datasets
 
         try:
-            rows = datasets.load_dataset(self.name, self.config, split=self.split)
+            return datasets.load_dataset(self.name, self.config, split=self.split)
         except (OSError, ValueError) as error:
             raise ValueError(
                 f"{self.name} is not in the hub's cache; fill it where there is a network with python -c "
                 f"\"import datasets; datasets.load_dataset('{self.name}', {self.config!r}, split='{self.split}')\", "
-                "or give a local file with benchmark.data.path=FILE"
+                "or give a local file with benchmark.data.path=FILE (data=jsonl data.path=FILE for training)"
             ) from error
-        for column, feature in rows.features.items():
-            if isinstance(feature, datasets.Image):
-                rows = rows.cast_column(column, datasets.Image(decode=False))
-        return [dict(row) for row in rows]
+
+    def rows(self) -> Iterator[Row]:
+        """Its rows, one at a time, pictures as bytes. Raises ValueError where one cannot be read."""
+        for place, row in dataset_rows(self.dataset()):
+            if isinstance(row, Unread):
+                raise ValueError(f"{self.name}, {place}: {row.why}")
+            yield row
 
 
 @settings
@@ -96,7 +97,7 @@ class Stored:
                 raise ValueError(
                     f"{missing[0]} is not there (problem {problem.id}); put the pictures beside {self.path}, as it names them"
                 )
-            kept = [_keep(Path(image).read_bytes(), Path(image).suffix, out / "images") for image in problem.images]
+            kept = [keep(Path(image).read_bytes(), Path(image).suffix, out / "images") for image in problem.images]
             problems.append(_with_pictures(problem, kept))
         return problems
 
@@ -104,9 +105,7 @@ class Stored:
         problems = []
         for row in hub.rows():
             pictures = [value for value in row.values() if isinstance(value, dict) and value.get("bytes")]
-            kept = [
-                _keep(picture["bytes"], Path(picture.get("path") or "a.png").suffix, images) for picture in pictures
-            ]
+            kept = [keep(picture["bytes"], Path(picture.get("path") or "a.png").suffix, images) for picture in pictures]
             problems.append(_with_pictures(self.problem(row), kept[:1]))  # some hold the picture twice
         return problems
 
@@ -115,47 +114,17 @@ def _with_pictures(problem: Problem, images: list[str]) -> Problem:
     return dataclasses.replace(problem, images=tuple(images))
 
 
-def _keep(content: bytes, suffix: str, folder: Path) -> str:
-    """Write a picture once, under the hash of its content."""
-    path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}{suffix}"
-    if not path.exists():
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(content)
-        shutil.move(partial, path)
-    return str(path)
-
-
 def rows_of(path: Path) -> list[tuple[str, Row]]:
     """The rows of a JSON or JSONL file, each with the words for its place. Raises ValueError naming file and line."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8") from error
-    if (whole := _as_json(text)) is not None:
-        return whole
     rows = []
-    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: JSON may hold U+2028
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise ValueError(f"{path}, line {number}: not JSON ({error})") from error
-            if not isinstance(row, dict):
-                raise ValueError(f"{path}, line {number}: not a JSON object")
-            rows.append((f"line {number}", row))
+    for place, row in rows_in(path):
+        if isinstance(row, Unread):
+            raise ValueError(f"{path}, {place}: {row.why}")
+        rows.append((place, row))
     return rows
-
-
-def _as_json(text: str) -> list[tuple[str, Row]] | None:
-    """The rows of a text that is one JSON value, an object's rows with their key as `id` where they have none."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if isinstance(value, Mapping) and all(isinstance(row, Mapping) for row in value.values()):
-        return [(f"row {key}", {"id": key, **row}) for key, row in value.items()]
-    if isinstance(value, list) and all(isinstance(row, Mapping) for row in value):
-        return [(f"row {number}", dict(row)) for number, row in enumerate(value, start=1)]
-    return None

@@ -38,6 +38,10 @@ class Figures:
         """What the programs draw today, by a sample of it: a family that changes makes other problems under the same settings."""
         return {"drawn": fingerprint()}
 
+    def apart_from(self, other: object) -> bool:
+        """Whether none of its problems can be one of the other's: the splits share no picture and no numbers with their question."""
+        return isinstance(other, Figures) and self.split != other.split
+
     def write(self, out: Path) -> list[Problem]:
         """Draw the problems; pictures go to `out/images`, named by the problem."""
         (out / "images").mkdir(exist_ok=True)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mathse.audit import Auditor
 from mathse.report.errors import with_reasons
 from mathse.report.files import write_text
+from mathse.report.problems import about_data, write_leaks_page
 from mathse.report.reflection import quality
 from mathse.report.roles import role_of, round_of
 from mathse.report.summary import Scored, paid, summarise
@@ -128,6 +129,7 @@ class Reporter:
             "K": self.exp.K,
             **summarise(self.exp.benchmark.name, self.scores, self.rounds, self.orm),
             **self._reflection(),
+            **about_data(self.exp, list(self.artifacts.values())),
             **paid(list(self.artifacts.values()), {step["name"] for step in self.steps if step["cached"]}),
             "steps": self.steps,
             "seconds": round(time.monotonic() - self.begun, 1),
@@ -136,6 +138,7 @@ class Reporter:
         write_text(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
         shown = groups(list(self.artifacts.values()), self.roles, self.scores)
         write_page(self.folder / "examples.html", self.name, describe(self.exp), shown)
+        write_leaks_page(self.folder / "leaks.html", self.name, list(self.artifacts.values()))
         diagnosed = judged_rows([artifact for artifact in self.artifacts.values() if artifact.step == "diagnose"])
         judged = {
             f"M_{k - 1}, round {k}": with_reasons(judged_rows([artifact]), diagnosed)

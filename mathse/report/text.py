@@ -12,6 +12,7 @@ from mathse.audit import Auditor
 from mathse.report.errors import error_table
 from mathse.report.files import write_text
 from mathse.report.plot import accuracy_plot
+from mathse.report.problems import data_lines, data_sections
 from mathse.report.reflection import reflection_table
 from mathse.report.summary import Scored, by_part
 from mathse.store import Artifact
@@ -21,7 +22,7 @@ from mathse.types import Judged
 def line(number: int, artifact: Artifact, role: str, *, cached: bool, seconds: float) -> str:
     """One step in one line: what it was, what came of it, and whether it was found or how long it took."""
     took = "found" if cached else f"{seconds:.1f} s"
-    return f"{number:>3}  {artifact.step:<10} {_words(artifact, role):<78} {took:>8}"
+    return f"{number:>3}  {artifact.step:<13} {_words(artifact, role):<75} {took:>8}"
 
 
 def _words(artifact: Artifact, role: str) -> str:
@@ -31,7 +32,11 @@ def _words(artifact: Artifact, role: str) -> str:
             what = {"test": "test problems", "seed": "seed problems", "orm": "problems kept for the ORM"}
             left_out = f", {m['left_out']:.0f} left out: too many pictures" if "left_out" in m else ""
             left_out += f", {m['twins']:.0f} left out: asked twice" if m.get("twins") else ""
+            if "read" in m:
+                left_out = f" of {m['read']:.0f} rows, {m['dropped']:.0f} dropped"
             return f"{m['problems']:.0f} {what.get(role, 'problems')}{' remain' * (artifact.step == 'remaining')}{left_out}"
+        case "decontaminate":
+            return f"{m['leaks']:.0f} of {m['read']:.0f} are among {m['against']:.0f} test problems too; {m['dropped']:.0f} dropped"
         case "distill":
             return f"{m['solutions']:.0f} solutions by the teacher{_dropped(m)}{_cost(m)}"
         case "reflect":
@@ -143,6 +148,7 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) -> str:
     """What is printed at the end; `tracked` says where W&B's run is, or nothing."""
     parts = ["", aligned(results(summary)), *further(summary)]
+    parts += data_lines(summary)
     if summary["rounds"]:
         parts += ["", aligned(round_table(summary))]
     if summary["orm"]:
@@ -210,6 +216,7 @@ def write_markdown(
         markdown(results(summary)),
         *further(summary),
         "![Accuracy by stage](accuracy.png)",
+        *data_sections(summary),
     ]
     if summary["rounds"]:
         parts += [

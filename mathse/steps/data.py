@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from mathse.data.dropped import DROPPED, read_dropped
 from mathse.store import Artifact, means
 from mathse.types import Judged, Problem, read_jsonl, without, write_jsonl
 
@@ -20,10 +22,14 @@ class Data(Protocol):
 
 
 def load(out: Path, *, data: Data) -> dict[str, float]:
-    """The problems of a source -> problems.jsonl, pictures beside it."""
+    """The problems of a source -> problems.jsonl, pictures beside it; counted is also what the source dropped, and why."""
     problems = data.write(out)
     write_jsonl(out / "problems.jsonl", problems)
-    return {"problems": len(problems)}
+    if not (out / DROPPED).exists():
+        return {"problems": len(problems)}
+    reasons = Counter(row.reason for row in read_dropped(out))
+    counts = {f"dropped: {reason}": count for reason, count in sorted(reasons.items())}
+    return {"problems": len(problems), "read": len(problems) + reasons.total(), "dropped": reasons.total(), **counts}
 
 
 def fitting(out: Path, *, problems: Artifact, most_pictures: int) -> dict[str, float]:
