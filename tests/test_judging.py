@@ -88,7 +88,7 @@ def orm(
         runtime=runtime,
     )
     model = Model(backbone, Artifact("train_orm-0123456789ab", out), "orm")
-    return TrainedOrm(model=model, use_reference=True, max_new_tokens=40, judge_says_why=False)
+    return TrainedOrm(model=model, use_reference=True, max_new_tokens=40, judge_says_why=False, threshold=None)
 
 
 @pytest.fixture(scope="module")

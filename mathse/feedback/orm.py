@@ -210,7 +210,9 @@ class TrainedOrm:
 def by_threshold(verdict: Verdict, threshold: float) -> Verdict:
     """The verdict with the status that its score gives it. The step and the analysis go where it becomes correct; where it
     becomes wrong there are none. Unreadable without a score."""
-    if verdict.status == "unreadable" or verdict.score is None:
+    if verdict.status == "unreadable":
+        return verdict
+    if verdict.score is None:
         return dataclasses.replace(verdict, status="unreadable", error_step=None, analysis="")
     if verdict.score >= threshold:
         return dataclasses.replace(verdict, status="correct", error_step=None, analysis="")
@@ -257,7 +259,7 @@ def verdict_of(words: Completion, by: str, solution: str) -> Verdict:
         return Verdict("unreadable", analysis=words.refused, by=by)
     status = settled(words.text, solution)
     if status is None and not words.finished:
-        return Verdict("unreadable", by=by, raw=words.text)
+        return Verdict("unreadable", score=words.chance, by=by, raw=words.text)
     verdict = parse_verdict(words.text, by, solution)
     if status is not None and verdict.status != status:
         verdict = Verdict(status, by=by, raw=words.text)
