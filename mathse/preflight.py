@@ -83,11 +83,11 @@ def fine_tuning(shape: Shape, job: Job, runtime: Runtime) -> Bytes:
     """Bytes that a fine-tuning step needs. What a layer keeps for the way back was measured (experiments/LOG.md)."""
     adapter = 4.0 * job.lora.rank * shape.lora
     rows, length = job.fit.micro_batch_size, job.member.max_length
-    kept = 30 * shape.hidden + 8 * shape.intermediate  # bytes a token and layer
+    kept = 18 * shape.hidden + 8 * shape.intermediate  # bytes a token and layer
     if job.lora.dropout:
-        kept += 24 * shape.hidden + 4 * shape.intermediate
+        kept += 20 * shape.hidden + 3 * shape.intermediate
     if runtime.device == "cpu":
-        kept += 6 * shape.heads * length  # attention scores
+        kept += 2 * shape.heads * length  # attention weights
     passing = [16 * shape.vocabulary * (length - shape.picture), 2 * shape.tower]  # trained tokens' logits; pictures
     if runtime.recompute:  # what a layer keeps is there one layer at a time, beside the inputs of all
         passing.append(length * kept)
