@@ -10,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from mathse.backbones.features import Features
 from mathse.backbones.pictures import open_picture
 from mathse.types import Chat
 
@@ -122,13 +122,9 @@ class Loaded:
     max_length: int | None = None  # of a chat, in tokens; None: any
     processor: Any = None  # of pictures, where the family has transformers' own
 
-    def __init__(self, feature_cache_mb: int = 256) -> None:
-        self._features: OrderedDict[str, Tensor] = OrderedDict()
-        self._feature_bytes = 0
+    def __init__(self) -> None:
+        self.seen = Features()
         self._known: dict[str, list[int]] = {}
-        self._feature_limit = feature_cache_mb * 2**20
-        self.pictures_seen = 0
-        self.pictures_found = 0
 
     # ---- what a family knows ----
 
@@ -229,40 +225,14 @@ class Loaded:
         return self._known.get(text) or self.tokenizer.encode(text, add_special_tokens=False)
 
     def features(self, pictures: Sequence[str | Image]) -> list[Tensor]:
-        """Features of the pictures without gradient. Those named by path are kept (least recently used leave first), since
-        a frozen tower sees the same picture in every epoch, sample and verdict."""
+        """Features of the pictures without gradient; of those named by path they are kept."""
         import torch
 
-        missing = list(dict.fromkeys(p for p in pictures if isinstance(p, str) and p not in self._features))
-        fresh: dict[str, Tensor] = {}
         with torch.no_grad():
-            for start in range(0, len(missing), 64):
-                names = missing[start : start + 64]
-                fresh.update(zip(names, self.see([open_picture(name) for name in names]), strict=True))
+            named = [picture for picture in pictures if isinstance(picture, str)]
+            known = iter(self.seen.of(named, lambda some: self.see([open_picture(name) for name in some])))
             unnamed = iter(self.see([open_picture(picture) for picture in pictures if not isinstance(picture, str)]))
-        self.pictures_seen += len(missing)
-        self.pictures_found += len(pictures) - len(missing)
-        result = []
-        for picture in pictures:
-            if not isinstance(picture, str):
-                result.append(next(unnamed))
-            elif picture in fresh:
-                result.append(fresh[picture])
-            else:
-                self._features.move_to_end(picture)
-                result.append(self._features[picture])
-        for name, feature in fresh.items():
-            self._keep(name, feature)
-        return result
-
-    def _keep(self, name: str, feature: Tensor) -> None:
-        size = feature.numel() * feature.element_size()
-        while self._features and self._feature_bytes + size > self._feature_limit:
-            _, dropped = self._features.popitem(last=False)
-            self._feature_bytes -= dropped.numel() * dropped.element_size()
-        if size <= self._feature_limit:
-            self._features[name] = feature
-            self._feature_bytes += size
+        return [next(known if isinstance(picture, str) else unnamed) for picture in pictures]
 
     def batch(self, rows: Sequence[Row], *, side: str, features: Sequence[Tensor] | None = None) -> Batch:
         """Pad rows on `side` (training right, generation left) and put the pictures' features in their places."""

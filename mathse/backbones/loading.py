@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import mathse.backbones
+from mathse.backbones.features import shared
 from mathse.backbones.qlora import Lora, attach, check_quantized, four_bit, unfold
 from mathse.backbones.weights import check_shards, checkpoint_files, folder_of, read_config
 from mathse.memory import returned_at_once
@@ -177,7 +178,13 @@ class Member(Generic[L]):
         )
         loaded = self.wrap(module, tokenizer)
         loaded.layout, loaded.max_length = self.layout, self.max_length
+        loaded.seen = shared(self._tower(folder, trained=lora is not None, device=device))
         return loaded
+
+    def _tower(self, folder: Path, *, trained: bool, device: str) -> tuple[Any, ...]:
+        """What decides what the tower makes of a picture: these settings, files as they are now, and what `load` computes in."""
+        files = [(file.name, file.stat()) for file in sorted(folder.glob("*.safetensors"))]
+        return self, tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in files), trained, device
 
     def tokenizer(self, folder: Path) -> Any:
         """The checkpoint's tokenizer. Raises ValueError where it cannot be read or is not the one of these weights."""
