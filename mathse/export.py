@@ -132,7 +132,7 @@ def _logits(loaded: Loaded) -> Any:
     question = SOLVE.format(question="The rectangle is 7 wide and 4 high. What is its area?")
     reply = "Step 1: 7 * 4 = 28.\nThe answer to this problem is 28."
     row = loaded.encode((Turn("user", question, (picture,)), Turn("assistant", reply)))
-    batch = loaded.batch([row], side="right")
+    batch = loaded.batch([row], side="left")
     loaded.module.train()  # bitsandbytes has another kernel for evaluation on a CPU, and no layer here has dropout
     with torch.no_grad():
         hidden = loaded.language(batch.embeds, batch.positions, batch.mask, batch.picture_mask)

@@ -318,7 +318,7 @@ def logits(loaded: Loaded, row: Row) -> Any:
     import torch
 
     loaded.module.train()
-    batch = loaded.batch([row], side="right")
+    batch = loaded.batch([row], side="left")
     with torch.no_grad(), torch.autocast(loaded.device.type, torch.bfloat16):
         hidden = loaded.language(batch.embeds, batch.positions, batch.mask, batch.picture_mask)
         return loaded.head(hidden)[0].float().cpu()

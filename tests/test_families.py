@@ -65,7 +65,7 @@ def without_cache(family: Loaded, chat: Chat) -> str:
     ids = row.ids
     while len(ids) < len(row) + GREEDY.max_new_tokens and (ids is row.ids or int(ids[-1]) not in family.stop_ids):
         grown = Row(ids, torch.zeros(len(ids), dtype=torch.bool), family.positions(ids, shapes), row.pictures)
-        batch = family.batch([grown], side="right")
+        batch = family.batch([grown], side="left")
         hidden = family.language(batch.embeds, batch.positions, batch.mask, batch.picture_mask)
         ids = torch.cat([ids, family.head(hidden[:, -1]).argmax(-1)])
     return family.tokenizer.decode(ids[len(row) :], skip_special_tokens=True)

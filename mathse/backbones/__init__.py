@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mathse.backbones.loading import Layout, Shape
+
+LENGTHS = 16  # tokens: rows to train on are padded to a multiple of it (experiments/LOG.md)
 
 
 class Backbone(Protocol):
@@ -235,10 +238,16 @@ class Loaded:
         return [next(known if isinstance(picture, str) else unnamed) for picture in pictures]
 
     def batch(self, rows: Sequence[Row], *, side: str, features: Sequence[Tensor] | None = None) -> Batch:
-        """Pad rows on `side` (training right, generation left) and put the pictures' features in their places."""
+        """Pad rows on `side` (training right, generation left) and put the pictures' features in their places.
+
+        On the right to one of a few lengths: a library of matrix products prepares itself for each shape anew, and memory freed
+        for one batch fits the next.
+        """
         import torch
 
         length = max(len(row) for row in rows)
+        if side == "right":
+            length = math.ceil(length / LENGTHS) * LENGTHS
         axes = rows[0].positions.shape[0]
         device = self.device
         ids = torch.full((len(rows), length), self.pad_id)
