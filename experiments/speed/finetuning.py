@@ -1,6 +1,6 @@
-"""What does a step of fine-tuning cost, against peft's own layer and against other attentions?
+"""What does a step of fine-tuning cost, against peft's own layer, other attentions, and rows padded to their own lengths?
 
-    python experiments/speed/finetuning.py [--backbone qwen2vl --repeats 8]
+    python experiments/speed/finetuning.py [--backbone qwen2vl --repeats 4]
 
 Steps of 16 rows of the tiny model on figures, on one thread, in processor time: the arms take turns on the same rows, so a busy machine
 meets them alike. Prints each arm's median, its ratio to ours, and the largest relative difference of its gradient to ours.
@@ -9,6 +9,7 @@ meets them alike. Prints each arm's median, its ratio to ours, and the largest r
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import statistics
 import tempfile
 import time
@@ -20,37 +21,41 @@ import torch
 from peft.tuners.lora import Linear4bit
 from torch import Tensor
 
-from mathse.backbones import Loaded, Row
+import mathse.backbones
+from mathse.backbones import LENGTHS, Loaded, Row
 from mathse.backbones.adapted import Adapted4bit
 from mathse.backbones.attention import NAME
 from mathse.config import load
 from mathse.figures.data import Figures
+from mathse.fit import plan
 from mathse.steps.generate import ask
 from mathse.types import Turn
 
 ROWS = 16
-# What each arm changes: the attention, by transformers' name, and whether peft's own layer adds the adapter.
+STEPS = 24  # of rows drawn and sorted as in training, so that their lengths come as they do there
+# What each arm changes: the attention, by transformers' name, whether peft's own layer adds the adapter, and what lengths are padded to.
 ARMS = {
-    "ours": (NAME, False),
-    "peft's 4-bit layer": (NAME, True),
-    "transformers' eager attention": ("eager", False),
-    "torch's fused attention": ("sdpa", False),
-    "peft's layer, eager attention": ("eager", True),
+    "ours": (NAME, False, LENGTHS),
+    "lengths as they come": (NAME, False, 1),
+    "peft's 4-bit layer": (NAME, True, LENGTHS),
+    "transformers' eager attention": ("eager", False, LENGTHS),
+    "torch's fused attention": ("sdpa", False, LENGTHS),
+    "all of peft and transformers": ("eager", True, 1),
 }
 
 
 @contextmanager
-def arm(loaded: Loaded, attention: str, peft: bool) -> Iterator[None]:
+def arm(loaded: Loaded, attention: str, peft: bool, lengths: int) -> Iterator[None]:
     """The model, computing as an arm does. Both classes hold the same weights, so changing an object's class changes its forward."""
     layers = [module for module in loaded.module.modules() if isinstance(module, Linear4bit)]
     for layer in layers:
         layer.__class__ = Linear4bit if peft else Adapted4bit
     text = loaded.module.get_base_model().model.language_model.config
-    text._attn_implementation, before = attention, text._attn_implementation
+    text._attn_implementation, mathse.backbones.LENGTHS = attention, lengths
     try:
         yield
     finally:
-        text._attn_implementation = before
+        text._attn_implementation, mathse.backbones.LENGTHS = NAME, LENGTHS
 
 
 def step(loaded: Loaded, rows: list[Row]) -> Tensor:
@@ -64,7 +69,7 @@ def step(loaded: Loaded, rows: list[Row]) -> Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", choices=["qwen2vl", "internvl25"], default="qwen2vl")
-    parser.add_argument("--repeats", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=4)
     args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -75,18 +80,19 @@ def main() -> None:
         if "lora_B" in name:  # zero before training, and with it A's gradient
             torch.nn.init.normal_(parameter, std=0.02)
     with tempfile.TemporaryDirectory() as folder:
-        problems = Figures(size=4 * ROWS, seed=3, split="train", families=()).write(Path(folder))
+        problems = Figures(size=STEPS * ROWS, seed=3, split="train", families=()).write(Path(folder))
         chats = [ask(problem) for problem in problems]
         solved = zip(chats, run.teacher(chats), strict=True)
-        rows = sorted((loaded.encode((*chat, Turn("assistant", text))) for chat, text in solved), key=len)
-        batches = [rows[i : i + ROWS] for i in range(0, len(rows), ROWS)]
+        rows = [loaded.encode((*chat, Turn("assistant", text))) for chat, text in solved]
+        one = dataclasses.replace(run.fit, epochs=1.0, min_steps=1, batch_size=ROWS, micro_batch_size=ROWS)
+        batches = [[rows[i] for i in batch] for batch in plan([len(row) for row in rows], one, seed=0)]
         times: dict[str, list[float]] = {name: [] for name in ARMS}
         gradients: dict[str, Tensor] = {}
         for repeat in range(args.repeats + 1):
-            for name, (attention, peft) in ARMS.items():
-                with arm(loaded, attention, peft):
+            for name, change in ARMS.items():
+                with arm(loaded, *change):
                     begun = time.process_time()
-                    gradient = torch.cat([step(loaded, batch) for batch in batches])
+                    gradient = torch.stack([step(loaded, batch) for batch in batches])
                     if repeat:  # the first warms up
                         times[name].append((time.process_time() - begun) / len(batches))
                     gradients[name] = gradient
