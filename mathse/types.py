@@ -75,7 +75,7 @@ class Verdict:
     """What a feedback source says of a solution. `unreadable` is neither correct nor wrong: the source could not judge.
 
     `error_step` counts from 1; `score` is the probability of `correct` where the source has one; `raw` is its own words. `brief`:
-    the source was asked for the status only, and would have gone on to say where and why.
+    nothing is known of where and why, since the source was asked for the status only, or was overruled by a threshold.
     """
 
     status: Status

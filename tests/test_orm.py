@@ -75,6 +75,7 @@ def test_what_the_orm_learns_to_write_begins_with_one_of_the_openings(analysis: 
 def test_a_threshold_decides_by_the_score(said: Status, score: float | None, status: Status, step: int | None) -> None:
     verdict = by_threshold(Verdict(said, 2 if said == "wrong" else None, score=score), 0.8)
     assert (verdict.status, verdict.error_step) == (status, step)
+    assert verdict.brief == ((said, status) == ("correct", "wrong")), "it has no reason to give"
 
 
 def test_a_threshold_that_is_no_probability_is_refused() -> None:

@@ -209,14 +209,14 @@ class TrainedOrm:
 
 def by_threshold(verdict: Verdict, threshold: float) -> Verdict:
     """The verdict with the status that its score gives it. The step and the analysis go where it becomes correct; where it
-    becomes wrong there are none. Unreadable without a score."""
+    becomes wrong there are none, and the verdict is brief. Unreadable without a score."""
     if verdict.status == "unreadable":
         return verdict
     if verdict.score is None:
         return dataclasses.replace(verdict, status="unreadable", error_step=None, analysis="")
     if verdict.score >= threshold:
         return dataclasses.replace(verdict, status="correct", error_step=None, analysis="")
-    return dataclasses.replace(verdict, status="wrong")
+    return dataclasses.replace(verdict, status="wrong", brief=verdict.brief or verdict.status == "correct")
 
 
 def verdicts_by(

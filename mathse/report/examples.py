@@ -39,8 +39,9 @@ def groups(artifacts: Sequence[Artifact], roles: Mapping[str, str], scores: Sequ
     """Solutions of each round by verdict, reflections with what they repair, the last model's test answers."""
     judged = {roles[artifact.name]: artifact for artifact in artifacts if artifact.step == "judge"}
     rounds = [(k, artifact) for role, artifact in judged.items() if (k := round_of(role))]
-    found = [group for k, artifact in rounds[-MOST_ROUNDS:] for group in _round(k, artifact, len(rounds))]
     diagnosed = [artifact for artifact in artifacts if artifact.step == "diagnose"]
+    reasons = {row.solution.id: row for artifact in diagnosed for row in _rows(artifact)}
+    found = [group for k, artifact in rounds[-MOST_ROUNDS:] for group in _round(k, artifact, len(rounds), reasons)]
     if diagnosed and "reflection" in judged:
         found.append(_reflection(_rows(diagnosed[-1]), _rows(judged["reflection"])))
     if scores:
@@ -59,8 +60,9 @@ def pick(rows: Sequence[Judged], count: int) -> list[Judged]:
     return [row for _, _, row in sorted(ranked, key=lambda entry: entry[:2])[:count]]
 
 
-def _round(k: int, artifact: Artifact, rounds: int) -> list[Group]:
-    rows = _rows(artifact)
+def _round(k: int, artifact: Artifact, rounds: int, reasons: Mapping[str, Judged]) -> list[Group]:
+    """`reasons`: verdicts that were asked for later, with where and why."""
+    rows = [reasons.get(row.solution.id, row) for row in _rows(artifact)]
     many = min(PER_GROUP, max(1, ROUND_CARDS // (2 * rounds)))
     few = 2 if rounds <= 4 else 0
     about = {
