@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 def whole(exp: Experiment, run: Run) -> Iterator[tuple[Model, Artifact]]:
     """The base and the models of Algorithm 1, each evaluated on the benchmark as soon as it is there."""
     problems, test = read(exp, run)
-    for model in itertools.chain([Model(exp.backbone)], mathse(exp, problems, run)):
+    models = mathse(exp, problems, run)
+    first = next(models)  # settings that cannot be met show before anything is evaluated
+    for model in itertools.chain([Model(exp.backbone), first], models):
         yield (
             model,
             run(evaluate, model=model, benchmark=exp.benchmark, problems=test, sampling=exp.decoding),

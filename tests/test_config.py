@@ -9,20 +9,12 @@ import pytest
 from mathse.config import CONF, load
 from mathse.store import name_of, recipe_of
 
-OPTIONS = sorted(
-    f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if not path.parent.name.startswith("experiment")
-)
-EXPERIMENTS = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+OPTIONS = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml"))
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_builds(option: str) -> None:
     load(option)
-
-
-@pytest.mark.parametrize("name", EXPERIMENTS)
-def test_every_experiment_composes_and_builds(name: str) -> None:
-    load(f"experiment={name}")
 
 
 def test_the_default_is_the_papers_main_result_at_tiny_scale() -> None:

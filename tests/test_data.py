@@ -141,11 +141,7 @@ def test_every_format_gives_the_same_problems(form: Callable[[Path], Path], tmp_
     assert Image.open(problems[1].images[1]).getpixel((0, 0)) == (0, 0, 0)
 
 
-def test_a_dataset_of_the_hub_is_read_out_of_its_cache_and_named_where_it_is_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_a_dataset_of_the_hub_is_read_out_of_its_cache_and_named_where_it_is_not_there(tmp_path: Path) -> None:
     for overrides, said in (([], "data.name"), (["data.name=no/such"], "no/such is not in the hub's cache")):
         with pytest.raises(ValueError, match=said):
             load("data=hub", *overrides).data.write(tmp_path)

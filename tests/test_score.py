@@ -463,11 +463,7 @@ def test_problems_of_a_local_file_come_with_their_pictures(tmp_path: Path) -> No
         ("mathvl_test", "no hub"),
     ],
 )
-def test_data_that_are_not_there_are_one_line_that_says_how_to_get_them(
-    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_DATASETS_OFFLINE", "1")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+def test_data_that_are_not_there_are_one_line_that_says_how_to_get_them(name: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=said) as error:
         load(f"benchmark={name}").benchmark.data.write(tmp_path)
     assert "\n" not in str(error.value)

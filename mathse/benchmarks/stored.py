@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,13 @@ class Hub:
 
     def dataset(self) -> Any:
         """It, as `datasets` has it. Raises ValueError saying how to get it where the cache has not got it."""
-        os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
         import datasets
+        from huggingface_hub import constants
 
+        # Both read the environment when they are imported, which may have been long ago; asking a network that is not there takes
+        # half a minute.
+        before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
         try:
             return datasets.load_dataset(self.name, self.config, split=self.split)
         except (OSError, ValueError) as error:
@@ -39,6 +42,8 @@ class Hub:
                 f"\"import datasets; datasets.load_dataset('{self.name}', {self.config!r}, split='{self.split}')\", "
                 "or give a local file with benchmark.data.path=FILE (data=jsonl data.path=FILE for training)"
             ) from error
+        finally:
+            constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
 
     def rows(self) -> Iterator[Row]:
         """Its rows, one at a time, pictures as bytes. Raises ValueError where one cannot be read."""

@@ -85,9 +85,10 @@ class Calls:
             self._alive = self._lock_of(self.owner)
             self._alive.acquire()
             self.db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
-            self.db.execute("PRAGMA journal_mode=WAL")
+            with FileLock(folder / "alive" / "opening"):  # SQLite does not wait its turn for a change of the journal
+                self.db.execute("PRAGMA journal_mode=WAL")
+                self.db.executescript(TABLES)
             self.db.execute("PRAGMA synchronous=NORMAL")
-            self.db.executescript(TABLES)
             self.sweep()
         except (OSError, sqlite3.Error) as error:
             raise ValueError(
