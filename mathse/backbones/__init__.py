@@ -240,8 +240,7 @@ class Loaded:
     def batch(self, rows: Sequence[Row], *, side: str, features: Sequence[Tensor] | None = None) -> Batch:
         """Pad rows on `side` (training right, generation left) and put the pictures' features in their places.
 
-        On the right to one of a few lengths: a library of matrix products prepares itself for each shape anew, and memory freed
-        for one batch fits the next.
+        On the right to one of a few lengths, so that memory freed for one batch fits the next (measured in experiments/LOG.md).
         """
         import torch
 
