@@ -49,6 +49,23 @@ def folder(tmp_path: Path) -> Path:
 
 GOLDEN = Path(os.environ.get("MATHSE_GOLDEN", Path(__file__).parent.parent.parent / "shared" / "golden"))
 
+SUMMARY = [  # the keys of summary.json, in order
+    "command",
+    "seed",
+    "scale",
+    "backbone",
+    "stage",
+    "K",
+    "models",
+    "comparisons",
+    "rounds",
+    "orm",
+    "reflection",
+    "steps",
+    "seconds",
+    "peak_rss_mb",
+]
+
 
 @pytest.fixture
 def golden(tmp_path: Path, request: pytest.FixtureRequest) -> Path:

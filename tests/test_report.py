@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import SUMMARY
 from PIL import Image, ImageDraw
 
 from mathse.config import Experiment, load
@@ -23,7 +24,7 @@ from mathse.report.page import laid_out
 from mathse.report.roles import role_of
 from mathse.report.text import next_thing
 from mathse.report.wandb import mode
-from mathse.steps.judging import audit
+from mathse.steps.judging import agreement
 from mathse.store import Artifact, canonical
 from mathse.types import Judged, Model, Problem, Solution, Verdict, steps_of, write_jsonl
 
@@ -99,7 +100,7 @@ class Story:
             Judged(self.solution(i, author, right=i % 5 < 2), said)
             for i, said in zip(numbers, self.said(numbers), strict=True)
         ]
-        return self.step("judge", {"generated": len(rows), **audit(rows)}, rows, solutions=of, source=source)
+        return self.step("judge", {"generated": len(rows), **agreement(rows)}, rows, solutions=of, source=source)
 
     def tell(self) -> None:
         exp, model = self.exp, lambda name, adapter=None: {"name": name, "adapter": adapter}
@@ -189,21 +190,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 def test_the_summary_has_exactly_its_schema(told: Told) -> None:
     summary = told.summary
-    head = [
-        "command",
-        "seed",
-        "scale",
-        "backbone",
-        "stage",
-        "K",
-        "models",
-        "comparisons",
-        "rounds",
-        "orm",
-        "reflection",
-        "steps",
-    ]
-    assert list(summary) == [*head, "seconds", "peak_rss_mb"]
+    assert list(summary) == SUMMARY
     assert (summary["scale"], summary["backbone"], summary["stage"], summary["K"]) == ("tiny", "qwen2vl", "reflect", 2)
     assert [m["name"] for m in summary["models"]] == ["base", "M_0", "M_1", "M_2", "M_final"]
     assert all(

@@ -17,15 +17,15 @@ from mathse.types import Judged, Solution, read_jsonl
 def judge(out: Path, *, solutions: Artifact, source: Source, runtime: Runtime) -> dict[str, float]:
     """A verdict on each solution -> judged.jsonl.
 
-    Right or wrong is all that the source is asked. The metrics compare it with the reference answers, which the judge does not
-    see: precision is the share of the accepted that are right, recall the share of the right that are accepted.
+    Right or wrong is all that the source is asked. The metrics compare it with the reference answers, which the judge may not
+    have seen: precision is the share of the accepted that are right, recall the share of the right that are accepted.
     """
     rows = read_jsonl(Solution, solutions.path / "solutions.jsonl")
     judged = _judged(out, rows, source, runtime, why=False)
-    return {"generated": len(judged), **audit(judged), "not_asked": _not_asked(judged)}
+    return {"generated": len(judged), **agreement(judged), "not_asked": _not_asked(judged)}
 
 
-def audit(judged: Sequence[Judged]) -> dict[str, float]:
+def agreement(judged: Sequence[Judged]) -> dict[str, float]:
     """Counts by status, and how the verdicts agree with the reference answers."""
     right = [matches(row.solution) for row in judged]
     taken = [row.verdict.status == "correct" for row in judged]
