@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from mathse.metrics import auroc, calibration_error
-from mathse.report.orm import Checked, Share, calibration, card, curve, cut, place, precision_at, steps_score, trade
+from mathse.report.orm.cuts import cut, place
+from mathse.report.orm.numbers import Checked, Share, calibration, card, curve, precision_at, steps_score, trade
 from mathse.statistics import resampled, wilson
 from mathse.types import Judged, Problem, Solution, Verdict, write_jsonl
 

@@ -1,0 +1,95 @@
+"""The judges among the steps of a run or a store, each with its verdicts and the truth about them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mathse.feedback.answer import matches
+from mathse.report.orm.cuts import cut
+from mathse.report.orm.numbers import (
+    Calibration,
+    Checked,
+    Estimate,
+    Share,
+    Trade,
+    calibration,
+    card,
+    curve,
+    precision_at,
+)
+from mathse.store import Artifact
+from mathse.types import Judged, Solution, Verdict, read_jsonl
+
+
+@dataclass
+class Instrument:
+    """One judge's verdicts: on held-out solutions, where it has some, and on those of the loop."""
+
+    name: str
+    held_out: list[Checked] = field(default_factory=list)
+    loop: list[Checked] = field(default_factory=list)
+
+    @functools.cached_property
+    def parts(self) -> dict[str, Part]:
+        """Those of the two that there are, by name."""
+        return {name: Part(rows) for name, rows in (("held-out", self.held_out), ("loop", self.loop)) if rows}
+
+    @functools.cached_property
+    def base_rates(self) -> dict[str, tuple[Share, Estimate]]:
+        """For each round the share of right solutions, and the precision that the held-out solutions let one expect there."""
+        rates = {name: card(rows)["right"] for name, rows in cut(self.loop, "round").items()}
+        return {name: (rate, precision_at(self.held_out, rate.value)) for name, rate in rates.items() if self.held_out}
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows, and what takes long to compute of them."""
+
+    rows: list[Checked]
+
+    @functools.cached_property
+    def calibration(self) -> Calibration | None:
+        return calibration(self.rows)
+
+    @functools.cached_property
+    def curve(self) -> list[Trade]:
+        return curve(self.rows)
+
+
+def instruments(steps: Iterable[tuple[Artifact, Mapping[str, Any]]]) -> list[Instrument]:
+    """Every judge among the steps (each with its recipe) but answer match, which is one of the truths itself."""
+    found: dict[str, Instrument] = {}
+    for artifact, recipe in steps:
+        source = recipe["inputs"].get("source") or {}
+        kind = recipe["step"].rpartition(".")[2]
+        if kind not in ("judge", "test_orm") or str(source.get("_target_")).endswith(".AnswerMatch"):
+            continue
+        rows = read_jsonl(Judged, artifact.path / "judged.jsonl")
+        if not rows:
+            continue
+        threshold = source.get("threshold")
+        name = rows[0].verdict.by + (f", threshold {threshold:g}" if threshold is not None else "")
+        instrument = found.setdefault(name, Instrument(name))
+        if kind == "judge":
+            new = [Checked(row.solution, row.verdict, by_answer(row.solution)) for row in rows]
+            instrument.loop = _once([*instrument.loop, *new])
+        else:
+            data = artifact.path.parent / recipe["inputs"]["data"]["artifact"] / "judged.jsonl"
+            truth = {row.solution.id: row.verdict for row in read_jsonl(Judged, data)}
+            new = [Checked(row.solution, row.verdict, truth[row.solution.id]) for row in rows]
+            instrument.held_out = _once([*instrument.held_out, *new])
+    return list(found.values())
+
+
+def _once(rows: Sequence[Checked]) -> list[Checked]:
+    """Each solution's verdict once, one with a score where there is one: a store may hold what earlier versions asked too."""
+    ordered = sorted(rows, key=lambda row: row.said.score is not None)
+    return list({(row.solution.id, row.solution.text): row for row in ordered}.values())
+
+
+def by_answer(solution: Solution) -> Verdict:
+    """The truth that the reference answer tells."""
+    return Verdict("correct" if matches(solution) else "wrong", by="answer")
