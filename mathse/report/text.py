@@ -37,6 +37,8 @@ def _words(artifact: Artifact, role: str) -> str:
             return f"{m['problems']:.0f} {what.get(role, 'problems')}{' remain' * (artifact.step == 'remaining')}{left_out}"
         case "decontaminate":
             return f"{m['leaks']:.0f} of {m['read']:.0f} are among {m['against']:.0f} test problems too; {m['dropped']:.0f} dropped"
+        case "disjoint":
+            return f"{m['problems']:.0f} problems, {m['dropped']:.0f} left out: asked in a set that has to be apart"
         case "distill":
             return f"{m['solutions']:.0f} solutions by the teacher{_dropped(m)}{_cost(m)}"
         case "reflect":
