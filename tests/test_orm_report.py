@@ -211,9 +211,9 @@ def test_a_store_and_a_run_are_measured_alike(folder: str, tmp_path: Path) -> No
     (judge,) = json.loads((out / "orm.json").read_text())
     assert judge["judge"] == "train_orm-00"
     assert judge["held-out"]["right"] == {"value": 0.5, "ci95": list(wilson(10, 20)), "hits": 10, "n": 20}
-    assert judge["loop"]["n"] == 40
-    assert judge["loop"]["step_exact"]["value"] is None
-    assert set(judge["loop"]["by"]) == {"round", "model", "family", "level"}
+    assert judge["rounds"]["n"] == 40
+    assert judge["rounds"]["step_exact"]["value"] is None
+    assert set(judge["rounds"]["by"]) == {"round", "model", "family", "level", "language"}
     assert judge["precision_at_base_rate"]["round 1"]["value"] == pytest.approx(
         2 / 9
     )  # a quarter is right; 0.6 and 0.7 accepted
@@ -230,7 +230,7 @@ def test_two_thresholds_of_one_orm_are_two_judges(tmp_path: Path) -> None:
     (second / "test_orm-00").rename(second / "test_orm-02")
     done = command(str(first), str(second), f"out={tmp_path / 'out'}")
     judges = [one["judge"] for one in json.loads((tmp_path / "out" / "orm.json").read_text())]
-    assert judges == ["train_orm-00", "train_orm-00, threshold 0.8"], done.stderr
+    assert judges == ["train_orm-00", "train_orm-00 (threshold 0.8)"], done.stderr
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mathse.audit import Auditor
 from mathse.report.errors import with_reasons
 from mathse.report.files import write_text
-from mathse.report.problems import about_data, write_leaks_page
+from mathse.report.problems import about_data, kept_for_the_orm, write_leaks_page
 from mathse.report.reflection import quality
 from mathse.report.roles import role_of, round_of
 from mathse.report.summary import Scored, paid, summarise
@@ -145,13 +145,26 @@ class Reporter:
             for k, artifact in enumerate(self.rounds, start=1)
         }
         judges = instruments((artifact, self.recipes[name]) for name, artifact in self.artifacts.items())
-        orm = write(self.folder, self.name, judges) if judges else []
+        orm = [*self._kept(), *write(self.folder, self.name, judges)] if judges else []
         write_markdown(self.folder, summary, self.scores, judged, orm, self.auditor)
         self._track(lambda tracker: tracker.finish(summary, shown))
         tracked = self.tracker.where if self.tracker else ""
         self._close(failed=False)  # before the last line, which nothing may follow
         print(closing(summary, self.folder, self.exp.store, tracked), flush=True)
         print(self.folder / "summary.json", flush=True)
+
+    def _kept(self) -> list[str]:
+        """A paragraph on the ORM's problems; empty where no ORM was trained."""
+        drawn = {self.roles[name]: name for name, artifact in self.artifacts.items() if artifact.step == "draw"}
+        if not self.orm or not {"orm", "seed"} <= drawn.keys():
+            return []
+        D = self.recipes[drawn["seed"]]["inputs"]["problems"]["artifact"]
+        tests = [
+            artifact
+            for name, artifact in self.artifacts.items()
+            if self.roles[name] == "test" and artifact.step == "load"
+        ]
+        return [kept_for_the_orm(self.artifacts[drawn["orm"]], self.artifacts[D], tests)]
 
     def _reflection(self) -> dict[str, Any]:
         """reflection of summary.json; empty where the run has none."""

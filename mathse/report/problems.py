@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,10 @@ from mathse.data.dropped import DROPPED, read_dropped
 from mathse.figures.data import Figures
 from mathse.report.files import data_uri, shown, write_text
 from mathse.steps.contamination import LEAKS, read_leaks
+from mathse.steps.disjoint import asked_by_both, words_of
 from mathse.store import Artifact
+from mathse.teacher.figures import program_of
+from mathse.types import Problem, read_jsonl
 
 if TYPE_CHECKING:
     from mathse.config import Experiment
@@ -85,6 +88,35 @@ def data_sections(summary: Mapping[str, Any]) -> list[str]:
         if summary["contamination"]["leaks"]:
             parts.append("[Side by side, with pictures](leaks.html).")
     return parts
+
+
+def kept_for_the_orm(kept: Artifact, D: Artifact, tests: Sequence[Artifact]) -> str:
+    """What the ORM's problems share with D and the test sets, in words. Of figures it is known which are one problem drawn twice."""
+    own, train = _read([kept]), _read([D])
+    exams = _read(tests)
+    both = [
+        f"{len(asked_by_both(own, some))} are in {name} ({len(some)})"
+        for name, some in (("D", train), ("the test sets", exams))
+    ]
+    words = {words_of(problem) for problem in own}
+    known = {_drawn(problem) for problem in (*train, *exams) if words_of(problem) in words} - {None}
+    again = sum(_drawn(problem) in known for problem in own)
+    return (
+        f"The ORM learns from {len(own)} problems kept apart: by words and pixels, looked at in this run, {' and '.join(both)}."
+        + f" {again} have the words and numbers of one that is drawn otherwise." * bool(again)
+    )
+
+
+def _read(artifacts: Sequence[Artifact]) -> list[Problem]:
+    return [problem for some in artifacts for problem in read_jsonl(Problem, some.path / "problems.jsonl")]
+
+
+def _drawn(problem: Problem) -> Hashable:
+    """What a figure asks and shows, however it is drawn; None for other problems."""
+    try:
+        return words_of(problem), tuple(sorted(program_of(problem.images[0]).shown().items()))
+    except (ValueError, OSError, IndexError):
+        return None
 
 
 def _leaks(counts: Mapping[str, Any]) -> str:

@@ -52,16 +52,22 @@ def summarise(
                 "artifact": scored.artifact.name,
             }
         )
-    counts, shares = ("generated", "accepted", "rejected", "unreadable"), ("accept_precision", "accept_recall")
+    counts = ("generated", "accepted", "rejected", "unreadable")
     return {
         "models": models,
         "comparisons": comparisons(scores),
         "rounds": [
-            {"round": k} | {key: int(r.metrics[key]) for key in counts} | {key: r.metrics[key] for key in shares}
+            {"round": k} | {key: int(r.metrics[key]) for key in counts} | agreed(r.metrics)
             for k, r in enumerate(rounds, start=1)
         ],
         "orm": dict(orm),
     }
+
+
+def agreed(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """accept_precision and accept_recall of a judge step, None where nothing was accepted, or nothing is right."""
+    of = {"accept_precision": "accepted", "accept_recall": "right"}
+    return {share: metrics[share] if metrics[whole] else None for share, whole in of.items()}
 
 
 MONEY = ("calls_paid", "tokens_in", "tokens_cached", "tokens_out", "dollars", "dollars_lost")

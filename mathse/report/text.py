@@ -14,7 +14,7 @@ from mathse.report.files import write_text
 from mathse.report.plot import accuracy_plot
 from mathse.report.problems import data_lines, data_sections
 from mathse.report.reflection import reflection_table
-from mathse.report.summary import Scored, by_part
+from mathse.report.summary import Scored, agreed, by_part
 from mathse.store import Artifact
 from mathse.types import Judged
 
@@ -47,7 +47,8 @@ def _words(artifact: Artifact, role: str) -> str:
             return f"{m['solutions']:.0f} solutions by {_the(role)}"
         case "judge":
             unreadable = f", {m['unreadable']:.0f} unreadable" if m["unreadable"] else ""
-            quality = f"precision {m['accept_precision']:.2f}, recall {m['accept_recall']:.2f}"
+            known = agreed(m)
+            quality = f"precision {_share(known['accept_precision'])}, recall {_share(known['accept_recall'])}"
             return f"{role}: {m['accepted']:.0f} of {m['generated']:.0f} accepted{unreadable}; {quality}"
         case "sft" | "train_orm":
             held_out = f", held-out loss {m['validation_loss']:.3f}" if "validation_loss" in m else ""
@@ -77,6 +78,10 @@ def _cost(m: Mapping[str, float]) -> str:
     return f"; {m['calls_paid']:.0f} calls, {dollars(m)} $" if m.get("calls_paid") and "dollars" in m else ""
 
 
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
+
+
 def _the(role: str) -> str:
     return f"the {role}" if role in ("student", "teacher") else role
 
@@ -100,7 +105,9 @@ def round_table(summary: Mapping[str, Any]) -> list[list[str]]:
     rows = [["round", "generated", "accepted", "rejected", "unreadable", "precision", "recall"]]
     for r in summary["rounds"]:
         counts = [str(r[key]) for key in ("round", "generated", "accepted", "rejected", "unreadable")]
-        rows.append([*counts, f"{r['accept_precision']:.3f}", f"{r['accept_recall']:.3f}"])
+        rows.append(
+            [*counts, *("" if r[key] is None else f"{r[key]:.3f}" for key in ("accept_precision", "accept_recall"))]
+        )
     return rows
 
 

@@ -1,8 +1,8 @@
 """A judge as a measured instrument: what it lets through, where it points, how sure it is and what that costs.
 
 Two truths. Held-out solutions are compared with what the ORM was to learn: answer match for right or wrong, the teacher for the step.
-The solutions of the loop are compared with the reference answers, which say nothing of steps. Shares have Wilson intervals; what
-is no share has one by bootstrap over problems. An unreadable verdict is a miss of either kind.
+The solutions of the loop, the models' and the teacher's apart, are compared with the reference answers, which say nothing of steps.
+Shares have Wilson intervals; what is no share has one by bootstrap over problems. An unreadable verdict is a miss of either kind.
 """
 
 from __future__ import annotations

@@ -6,6 +6,9 @@ import re
 from collections.abc import Callable, Hashable, Sequence
 
 from mathse.report.orm.numbers import Checked
+from mathse.types import language_of
+
+STAGE_1, REFLECTION = "stage 1", "reflection"  # where the teacher writes, which is right far more often than a model
 
 
 def place(row: Checked) -> str:
@@ -18,7 +21,7 @@ def place(row: Checked) -> str:
     model = re.fullmatch(r"M_(\d+)", author)
     if model:
         return f"round {int(model[1]) + 1}"
-    return "reflection" if author.startswith("reflection on ") else {"teacher": "stage 1"}.get(author, author)
+    return REFLECTION if author.startswith("reflection on ") else {"teacher": STAGE_1}.get(author, author)
 
 
 CUTS: dict[str, Callable[[Checked], Hashable]] = {
@@ -26,6 +29,7 @@ CUTS: dict[str, Callable[[Checked], Hashable]] = {
     "model": lambda row: row.solution.author,
     "family": lambda row: row.solution.problem.source,
     "level": lambda row: row.solution.problem.level,
+    "language": lambda row: language_of(row.solution.problem.question),
 }
 
 
@@ -34,7 +38,7 @@ def cut(rows: Sequence[Checked], by: str) -> dict[str, list[Checked]]:
     groups: dict[str, list[Checked]] = {}
     for row in rows:
         groups.setdefault(str(CUTS[by](row)), []).append(row)
-    ends = {"stage 1": 0, "reflection": 2}
+    ends = {STAGE_1: 0, REFLECTION: 2}
 
     def order(name: str) -> tuple[int, str]:
         return ends.get(name, 1), re.sub(r"\d+", lambda digits: digits[0].zfill(9), name)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mathse.feedback.answer import matches
-from mathse.report.orm.cuts import cut
+from mathse.report.orm.cuts import REFLECTION, STAGE_1, cut, place
 from mathse.report.orm.numbers import (
     Calibration,
     Checked,
@@ -20,7 +22,7 @@ from mathse.report.orm.numbers import (
     curve,
     precision_at,
 )
-from mathse.store import Artifact
+from mathse.store import RECORD, Artifact
 from mathse.types import Judged, Solution, Verdict, read_jsonl
 
 
@@ -34,8 +36,11 @@ class Instrument:
 
     @functools.cached_property
     def parts(self) -> dict[str, Part]:
-        """Those of the two that there are, by name."""
-        return {name: Part(rows) for name, rows in (("held-out", self.held_out), ("loop", self.loop)) if rows}
+        """Those that there are: held out, of the rounds, and the teacher's, which a threshold for the rounds is not chosen on."""
+        taught = [row for row in self.loop if place(row) in (STAGE_1, REFLECTION)]
+        rounds = [row for row in self.loop if place(row) not in (STAGE_1, REFLECTION)]
+        parts = {"held-out": self.held_out, "rounds": rounds, "teacher": taught}
+        return {name: Part(rows) for name, rows in parts.items() if rows}
 
     @functools.cached_property
     def base_rates(self) -> dict[str, tuple[Share, Estimate]]:
@@ -70,8 +75,7 @@ def instruments(steps: Iterable[tuple[Artifact, Mapping[str, Any]]]) -> list[Ins
         rows = read_jsonl(Judged, artifact.path / "judged.jsonl")
         if not rows:
             continue
-        threshold = source.get("threshold")
-        name = rows[0].verdict.by + (f", threshold {threshold:g}" if threshold is not None else "")
+        name = called(rows[0].verdict.by, source, artifact.path.parent)
         instrument = found.setdefault(name, Instrument(name))
         if kind == "judge":
             new = [Checked(row.solution, row.verdict, by_answer(row.solution)) for row in rows]
@@ -82,6 +86,20 @@ def instruments(steps: Iterable[tuple[Artifact, Mapping[str, Any]]]) -> list[Ins
             new = [Checked(row.solution, row.verdict, truth[row.solution.id]) for row in rows]
             instrument.held_out = _once([*instrument.held_out, *new])
     return list(found.values())
+
+
+def called(by: str, source: Mapping[str, Any], root: Path) -> str:
+    """A judge's name for people: an ORM with what tells it from another one made of the same data."""
+    source = source.get("orm") or source  # within `both`
+    about = []
+    record = root / str((source.get("model") or {}).get("adapter", {}).get("artifact")) / RECORD
+    if record.is_file() and json.loads(record.read_text(encoding="utf-8"))["inputs"].get("analysis") is False:
+        about.append("binary")
+    if "use_reference" in source:
+        about.append("shown the answer" if source["use_reference"] else "not shown the answer")
+    if source.get("threshold") is not None:
+        about.append(f"threshold {source['threshold']:g}")
+    return f"{by} ({', '.join(about)})" if about else by
 
 
 def _once(rows: Sequence[Checked]) -> list[Checked]:

@@ -100,7 +100,8 @@ def sections(found: Sequence[Instrument]) -> list[str]:
     """The report in Markdown, a paragraph or table each."""
     parts = [
         "Shares with 95 % intervals (Wilson; ECE, AUROC and expected precision: bootstrap over problems). Held-out: against the data that "
-        "the ORM learns from; else: against the reference answers. `step named` is of the wrong solutions that were rejected.",
+        "the ORM learns from; else: against the reference answers. Rounds: what the models wrote; teacher: stage 1 and reflections. "
+        "`step named` is of the wrong solutions that were rejected.",
         markdown(overview(found)),
         "[Accepted with a wrong answer, rejected with the right one](orm.html)",
     ]
