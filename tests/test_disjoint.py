@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from mathse.algorithm import begin
 from mathse.config import Experiment, load
+from mathse.figures import PROGRAM_CHUNK
+from mathse.figures.data import Figures
+from mathse.report.problems import kept_for_the_orm
 from mathse.settings import settings
 from mathse.steps.data import load as load_problems
 from mathse.steps.disjoint import asked_by_both
 from mathse.store import Artifact, Store
-from mathse.types import Problem, read_jsonl
+from mathse.types import Problem, read_jsonl, write_jsonl
 from mathse.whole import read
 
 
@@ -144,3 +148,21 @@ def test_where_sets_are_apart_looking_costs_no_step(tmp_path: Path) -> None:
                      Listed(numbers=(99,), prefix="t", says_apart=True))  # fmt: skip
     begin(exp, *read(exp, steps.run), steps.run)
     assert steps.names == ["load", "load", "draw", "remaining", "draw", "distill"]
+
+
+def test_the_report_says_what_the_orms_problems_share_with_D_and_the_tests(tmp_path: Path) -> None:
+    def stored(name: str, problems: list[Problem]) -> Artifact:
+        (tmp_path / name).mkdir()
+        write_jsonl(tmp_path / name / "problems.jsonl", problems)
+        return Artifact(name, tmp_path / name)
+
+    ours = Figures(size=4, seed=3, split="train", families=()).write(tmp_path)
+    with Image.open(ours[0].images[0]) as opened:
+        program = PngInfo()
+        program.add_text(PROGRAM_CHUNK, opened.info[PROGRAM_CHUNK])
+        opened.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "again.png", pnginfo=program)
+    again = dataclasses.replace(ours[0], id="again", images=(str(tmp_path / "again.png"),))
+    said = kept_for_the_orm(stored("kept", ours[:2]), stored("D", [again, ours[2]]), [stored("test", [ours[1]])])
+    assert "2 problems kept apart" in said
+    assert "0 are in D (2) and 1 are in the test sets (1)" in said
+    assert "1 have the words and numbers of one that is drawn otherwise" in said

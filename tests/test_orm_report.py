@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from mathse.metrics import auroc, calibration_error
+from mathse.report.orm import Instrument
 from mathse.report.orm.cuts import cut, place
+from mathse.report.orm.instruments import called
 from mathse.report.orm.numbers import Checked, Share, calibration, card, curve, precision_at, steps_score, trade
 from mathse.statistics import resampled, wilson
 from mathse.types import Judged, Problem, Solution, Verdict, write_jsonl
@@ -222,6 +224,31 @@ def test_a_store_and_a_run_are_measured_alike(folder: str, tmp_path: Path) -> No
     assert "8 of the 21 solutions that train_orm-00 rejected; 8 are shown" in page
     assert page.count("<article>") == 24 + 8
     assert (out / "orm.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("source", "analysis", "name"),
+    [
+        ({}, None, "by"),
+        ({"use_reference": True, "threshold": 0.9}, True, "by (shown the answer, threshold 0.9)"),
+        ({"use_reference": False, "threshold": None}, False, "by (binary, not shown the answer)"),
+        ({"orm": {"use_reference": True}}, True, "by (shown the answer)"),
+    ],
+)
+def test_an_orm_is_called_by_what_tells_it_from_another(
+    source: dict[str, Any], analysis: bool | None, name: str, tmp_path: Path
+) -> None:
+    if analysis is not None:
+        (tmp_path / "train_orm-00").mkdir()
+        (tmp_path / "train_orm-00" / "record.json").write_text(json.dumps({"inputs": {"analysis": analysis}}))
+    orm = {"model": {"adapter": {"artifact": "train_orm-00"}}}
+    assert called("by", {"orm": {**orm, **source["orm"]}} if "orm" in source else {**orm, **source}, tmp_path) == name
+
+
+def test_the_teachers_solutions_do_not_count_as_the_rounds() -> None:
+    authors = ["teacher", "M_0", "M_1", "M_1", "reflection on M_1"]
+    judge = Instrument("by", loop=[checked(CORRECT, CORRECT, i, author) for i, author in enumerate(authors)])
+    assert {name: len(part.rows) for name, part in judge.parts.items()} == {"rounds": 3, "teacher": 2}
 
 
 def test_two_thresholds_of_one_orm_are_two_judges(tmp_path: Path) -> None:

@@ -92,17 +92,15 @@ def data_sections(summary: Mapping[str, Any]) -> list[str]:
 
 def kept_for_the_orm(kept: Artifact, D: Artifact, tests: Sequence[Artifact]) -> str:
     """What the ORM's problems share with D and the test sets, in words. Of figures it is known which are one problem drawn twice."""
-    own, train = _read([kept]), _read([D])
-    exams = _read(tests)
-    both = [
-        f"{len(asked_by_both(own, some))} are in {name} ({len(some)})"
-        for name, some in (("D", train), ("the test sets", exams))
-    ]
+    own, sets = _read([kept]), {"D": _read([D]), "the test sets": _read(tests)}
+    shared = {name: asked_by_both(own, others) for name, others in sets.items()}
     words = {words_of(problem) for problem in own}
-    known = {_drawn(problem) for problem in (*train, *exams) if words_of(problem) in words} - {None}
-    again = sum(_drawn(problem) in known for problem in own)
+    drawn = {_drawn(problem) for others in sets.values() for problem in others if words_of(problem) in words} - {None}
+    found = {problem.id for both in shared.values() for problem in both}
+    again = sum(_drawn(problem) in drawn for problem in own if problem.id not in found)
+    counts = " and ".join(f"{len(shared[name])} are in {name} ({len(others)})" for name, others in sets.items())
     return (
-        f"The ORM learns from {len(own)} problems kept apart: by words and pixels, looked at in this run, {' and '.join(both)}."
+        f"The ORM learns from {len(own)} problems kept apart: by words and pixels, looked at in this run, {counts}."
         + f" {again} have the words and numbers of one that is drawn otherwise." * bool(again)
     )
 
