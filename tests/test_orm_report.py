@@ -233,6 +233,7 @@ def test_a_store_and_a_run_are_measured_alike(folder: str, tmp_path: Path) -> No
         ({"use_reference": True, "threshold": 0.9}, True, "by (shown the answer, threshold 0.9)"),
         ({"use_reference": False, "threshold": None}, False, "by (binary, not shown the answer)"),
         ({"orm": {"use_reference": True}}, True, "by (shown the answer)"),
+        ({"use_reference": True}, None, "by (shown the answer)"),
     ],
 )
 def test_an_orm_is_called_by_what_tells_it_from_another(

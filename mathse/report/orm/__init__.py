@@ -29,13 +29,11 @@ def write(folder: Path, title: str, found: Sequence[Instrument]) -> list[str]:
         folder / "orm.html", title, "Where the judge and the reference answer contradict each other.", groups(found)
     )
     panels = {
-        f"{one.name}, {name}": (part.calibration.bins, part.curve)
+        one.name: {name: (part.calibration.bins, part.curve) for name, part in one.parts.items() if part.calibration}
         for one in found
-        for name, part in one.parts.items()
-        if part.calibration
     }
-    if panels:
-        orm_plot(folder / "orm.png", panels)
+    if any(panels.values()):
+        orm_plot(folder / "orm.png", {name: parts for name, parts in panels.items() if parts})
     return sections(found)
 
 

@@ -89,12 +89,12 @@ def instruments(steps: Iterable[tuple[Artifact, Mapping[str, Any]]]) -> list[Ins
 
 
 def called(by: str, source: Mapping[str, Any], root: Path) -> str:
-    """A judge's name for people: an ORM with what tells it from another one made of the same data."""
+    """A judge's name for people: an ORM with what tells it from others in a store. Its training's record is looked for in `root`."""
     source = source.get("orm") or source  # within `both`
-    about = []
     record = root / str((source.get("model") or {}).get("adapter", {}).get("artifact")) / RECORD
-    if record.is_file() and json.loads(record.read_text(encoding="utf-8"))["inputs"].get("analysis") is False:
-        about.append("binary")
+    made = json.loads(record.read_text(encoding="utf-8"))["inputs"] if record.is_file() else {}
+    about = [made["backbone"]["_target_"].split(".")[-2], f"seed {made['seed']}"] if "backbone" in made else []
+    about += ["binary"] if made.get("analysis") is False else []
     if "use_reference" in source:
         about.append("shown the answer" if source["use_reference"] else "not shown the answer")
     if source.get("threshold") is not None:

@@ -10,6 +10,7 @@ from mathse.report.examples import Example, Group, pick
 from mathse.report.orm.cuts import CUTS, cut
 from mathse.report.orm.instruments import Instrument
 from mathse.report.orm.numbers import Checked, Estimate, Share, by_answers, card, trade
+from mathse.report.orm.plot import MOST
 from mathse.report.text import markdown
 from mathse.types import Judged
 
@@ -105,7 +106,12 @@ def sections(found: Sequence[Instrument]) -> list[str]:
         markdown(overview(found)),
         "[Accepted with a wrong answer, rejected with the right one](orm.html)",
     ]
-    if any(calibration_table(one) for one in found):
+    with_scores = [one for one in found if calibration_table(one)]
+    if len(with_scores) > MOST:
+        parts.append(
+            f"The picture shows the first {MOST} judges of the {len(with_scores)} with scores; the tables and orm.json all."
+        )
+    if with_scores:
         parts.append("![Reliability, and purity against yield](orm.png)")
     for one in found:
         parts.append(f"### {one.name}")
