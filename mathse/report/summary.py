@@ -70,6 +70,18 @@ def agreed(metrics: Mapping[str, float]) -> dict[str, float | None]:
     return {share: metrics[share] if metrics[whole] else None for share, whole in of.items()}
 
 
+def on_held_out(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """The shares of a test_orm step, None where there was nothing that they are of."""
+    right, wrong = metrics["n_correct"], metrics["n_wrong"]
+    of = {
+        "correct_accuracy": right,
+        "wrong_accuracy": wrong,
+        "step_hit_rate": wrong * metrics["wrong_accuracy"],
+        "unreadable": right + wrong,
+    }
+    return {share: metrics[share] if whole else None for share, whole in of.items()}
+
+
 MONEY = ("calls_paid", "tokens_in", "tokens_cached", "tokens_out", "dollars", "dollars_lost")
 
 

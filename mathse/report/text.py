@@ -14,7 +14,7 @@ from mathse.report.files import write_text
 from mathse.report.plot import accuracy_plot
 from mathse.report.problems import data_lines, data_sections
 from mathse.report.reflection import reflection_table
-from mathse.report.summary import Scored, agreed, by_part
+from mathse.report.summary import Scored, agreed, by_part, on_held_out
 from mathse.store import Artifact
 from mathse.types import Judged
 
@@ -57,14 +57,17 @@ def _words(artifact: Artifact, role: str) -> str:
         case "annotate":
             return f"{m['wrong']:.0f} wrong solutions annotated, {m['right']:.0f} right ones, {m['dropped']:.0f} dropped{_cost(m)}"
         case "test_orm":
+            shares = on_held_out(m)
             return (
-                f"right ones accepted {m['correct_accuracy']:.2f}, wrong ones rejected {m['wrong_accuracy']:.2f}, "
-                f"step named {m['step_hit_rate']:.2f}"
+                f"right ones accepted {_share(shares['correct_accuracy'])}, wrong ones rejected {_share(shares['wrong_accuracy'])}, "
+                f"step named {_share(shares['step_hit_rate'])}"
             )
         case "write_up":
             return f"{m['accepted']:.0f} drafts with what was wrong and their repairs, {m['dropped']:.0f} dropped"
         case "diagnose":
-            return f"{m['diagnosed']:.0f} of {m['rejected']:.0f} rejected solutions go to reflection"
+            rest = {"called correct by the feedback": m.get("called_correct"), "unreadable": m.get("unreadable")}
+            why = "".join(f", {count:.0f} {what}" for what, count in rest.items() if count)
+            return f"{m['diagnosed']:.0f} of {m['rejected']:.0f} rejected solutions go to reflection{why}"
         case "evaluate":
             return f"{role}: {100 * m['accuracy']:.1f} % of {m['n']:.0f}"
     return ", ".join(f"{key} {value:g}" for key, value in m.items())
@@ -112,13 +115,14 @@ def round_table(summary: Mapping[str, Any]) -> list[list[str]]:
 
 
 def orm_table(orm: Mapping[str, float]) -> list[list[str]]:
-    """The ORM's report card, header first."""
+    """The ORM's report card, header first; no share where there is nothing that it is of."""
+    shares = {key: "" if share is None else f"{share:.3f}" for key, share in on_held_out(orm).items()}
     return [
         ["ORM on held-out solutions", "share", "n"],
-        ["right ones accepted", f"{orm['correct_accuracy']:.3f}", f"{orm['n_correct']:.0f}"],
-        ["wrong ones rejected", f"{orm['wrong_accuracy']:.3f}", f"{orm['n_wrong']:.0f}"],
-        ["wrong step named, of the rejected wrong ones", f"{orm['step_hit_rate']:.3f}", ""],
-        ["unreadable", f"{orm['unreadable']:.3f}", f"{orm['n_correct'] + orm['n_wrong']:.0f}"],
+        ["right ones accepted", shares["correct_accuracy"], f"{orm['n_correct']:.0f}"],
+        ["wrong ones rejected", shares["wrong_accuracy"], f"{orm['n_wrong']:.0f}"],
+        ["wrong step named, of the rejected wrong ones", shares["step_hit_rate"], ""],
+        ["unreadable", shares["unreadable"], f"{orm['n_correct'] + orm['n_wrong']:.0f}"],
     ]
 
 
