@@ -76,6 +76,8 @@ class Experiment:
             raise ValueError(f"K should be 0 or more rounds, got {self.K}")
         if self.seed_size < 1:
             raise ValueError(f"seed_size should be at least 1 problem, got {self.seed_size}")
+        if self.orm_problems < 0:
+            raise ValueError(f"orm_problems should be 0 or more, got {self.orm_problems}")
 
 
 def build(data: Any) -> Any:

@@ -70,6 +70,10 @@ class Student:
     lora: Lora
     rounds: int
 
+    def check(self) -> None:
+        if self.rounds < 0:
+            raise ValueError(f"orm.data.students.….rounds should be 0 or more, got {self.rounds}")
+
     def drafts(
         self, run: Run, name: str, taught: Artifact, kept: Artifact, drafts: Sampling, seed: int
     ) -> list[Artifact]:
@@ -102,8 +106,13 @@ class OrmData:
     language: Literal["any", "en", "zh"]
 
     def check(self) -> None:
-        if not self.students or not all(isinstance(student, Student) for student in self.students.values()):
-            raise ValueError(f"orm.data.students should name at least one Student, got {self.students}")
+        if not self.students:
+            raise ValueError("orm.data.students should name at least one Student")
+        for name, student in self.students.items():
+            if not isinstance(student, Student):
+                raise ValueError(
+                    f"orm.data.students.{name} should be a Student, as conf/orm/full.yaml has one, got {student}"
+                )
         if self.size is not None and self.size < 2:
             raise ValueError(
                 f"orm.data.size should be at least 2 rows, one right and one wrong, or null, got {self.size}"
@@ -132,6 +141,8 @@ class Orm:
     def check(self) -> None:
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ValueError(f"orm.threshold should lie between 0 and 1, or be null, got {self.threshold}")
+        if self.max_new_tokens < 1:
+            raise ValueError(f"orm.max_new_tokens should be at least 1, got {self.max_new_tokens}")
         if not 0 < self.held_out < 1:
             raise ValueError(f"orm.held_out should lie between 0 and 1, to train and to test, got {self.held_out}")
 
