@@ -27,7 +27,8 @@ def orm_plot(path: Path, judges: Mapping[str, Panel]) -> None:
     rows = figure.subfigures(len(drawn), 1, squeeze=False)[:, 0]
     for row, (name, parts) in zip(rows, drawn, strict=True):
         row.suptitle(name, fontsize=10)
-        _draw(*row.subplots(1, 2), parts)
+        reliability, trades = row.subplots(1, 2)
+        _draw(reliability, trades, parts)
     save(figure, path)
 
 
