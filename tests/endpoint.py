@@ -8,8 +8,8 @@ with Endpoint() as endpoint:                      # in a thread; endpoint.url is
 `python tests/endpoint.py PORT DELAY` runs one in a process of its own; GET /seen says what it was sent.
 
 Faults: slow · 429 · 429+N (retry-after N seconds) · 500 · 503+N · cut (connection closed before the answer) · half (in the middle of
-it) · garbled (no JSON) · empty (JSON, but no answer) · 401 · 403 · 404 · quota · 400 · echo (a 400 that repeats the key) · filtered (400
-of a content filter) · length · refusal · other-model · same-id · no-usage · no-schema (400 for structured output, from then on).
+it) · garbled (no JSON) · deep (JSON that no parser takes) · surrogate (a text that is none) · empty (JSON, but no answer) · 401 · 403 · 404 · quota · 400 · echo (a 400 that repeats the key) · filtered (400
+of a content filter) · length · refusal · other-model · same-id · no-usage · odd-usage · no-schema (400 for structured output, from then on).
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Endpoint:
             return False
         writer.write(whole[: len(whole) // 2] if fault == "half" else whole)
         await writer.drain()
-        if seen is not None and status == 200 and fault not in ("half", "garbled", "empty"):
+        if seen is not None and status == 200 and fault not in ("half", "garbled", "deep", "surrogate", "empty"):
             seen.answered = True
         return fault != "half"
 
@@ -191,12 +191,14 @@ class Endpoint:
                 return _error(400, "The response was filtered", "content_filter")
             case "garbled":
                 return 200, {}, b'{"choices": [{"message": {"cont'
+            case "deep":
+                return 200, {}, b'{"choices": ' + b"[" * 200_000
             case "empty":
                 return 200, {}, {"choices": []}
         return 200, {}, self._completion(seen.body, fault, len(self.seen))
 
     def _completion(self, body: dict[str, Any], fault: str, number: int) -> dict[str, Any]:
-        text = self.answer(body)
+        text = "\ud800" if fault == "surrogate" else self.answer(body)
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
         finish = "stop"
         if fault == "length":
@@ -212,6 +214,8 @@ class Endpoint:
         }
         if fault != "no-usage":
             data["usage"] = usage(body, message["content"] or "")
+        if fault == "odd-usage":
+            data["usage"] = {"prompt_tokens": -1_000_000, "completion_tokens": -1_000_000}
         return data
 
     # ---- files and batches ----

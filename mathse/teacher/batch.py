@@ -208,7 +208,7 @@ class Batches:
             try:
                 row = json.loads(line)
                 key, result = row["custom_id"], _result(row)
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 continue
             if key not in packed:
                 continue

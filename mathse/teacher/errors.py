@@ -60,7 +60,7 @@ async def outcome(teacher: ApiTeacher, send: Callable[[], Awaitable[T]], *, stru
         late = isinstance(error, openai.APITimeoutError)
         what = "it cannot be reached" if unreached else "no answer in time" if late else "the connection was cut"
         failed = Again(what, charged=not unreached)
-    except (Garbled, openai.APIResponseValidationError, ValueError):  # ValueError: JSON that is none
+    except (Garbled, openai.APIResponseValidationError, ValueError, RecursionError):  # the last two: JSON that is none
         failed = Again("an answer that is none in the chat format", charged=True)
     if isinstance(failed, Exception):
         raise failed
@@ -94,7 +94,7 @@ def meaning(
         return NoSchema()
     if NOT_ANSWERED.intersection(codes):
         return Answer(words, "refused", teacher.model)
-    return TeacherStops(f"{at} ({codes[0]}): {words}. {KEPT}")
+    return TeacherStops(f"{at}{f' ({codes[0]})' if codes[0] else ''}: {words}. {KEPT}")
 
 
 def without_key(teacher: ApiTeacher, text: str) -> str:
