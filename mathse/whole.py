@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mathse.algorithm import mathse
 from mathse.steps.contamination import apart, decontaminate
-from mathse.steps.data import fitting, load
+from mathse.steps.data import check_dropped, fitting, load
 from mathse.steps.evaluate import evaluate
 from mathse.types import Model
 
@@ -35,6 +35,7 @@ def read(exp: Experiment, run: Run) -> tuple[Artifact, Artifact]:
     """The problems to learn from and the test problems: without what is in both, and without those that have more pictures than
     the backbones take."""
     problems, test = run(load, data=exp.data), run(load, data=exp.benchmark.data)
+    check_dropped(exp.data, problems)
     problems = without_leaks(exp, problems, test, run)
     if exp.most_pictures is not None:
         problems, test = (run(fitting, problems=some, most_pictures=exp.most_pictures) for some in (problems, test))

@@ -8,8 +8,9 @@ with Endpoint() as endpoint:                      # in a thread; endpoint.url is
 `python tests/endpoint.py PORT DELAY` runs one in a process of its own; GET /seen says what it was sent.
 
 Faults: slow · 429 · 429+N (retry-after N seconds) · 500 · 503+N · cut (connection closed before the answer) · half (in the middle of
-it) · garbled (no JSON) · deep (JSON that no parser takes) · surrogate (a text that is none) · empty (JSON, but no answer) · 401 · 403 · 404 · quota · 400 · echo (a 400 that repeats the key) · filtered (400
-of a content filter) · length · refusal · other-model · same-id · no-usage · odd-usage · no-schema (400 for structured output, from then on).
+it) · garbled (no JSON) · deep (JSON that no parser takes) · empty (JSON, but no answer) · surrogate (a text that is none) · 401 · 403 ·
+404 · quota · 400 · echo (a 400 that repeats the key) · filtered (400 of a content filter) · length · refusal · other-model · same-id ·
+no-usage · odd-usage (counts below 0) · no-schema (400 for structured output, from then on).
 """
 
 from __future__ import annotations
