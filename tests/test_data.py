@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from mathse.benchmarks.jsonl import JsonlProblems
 from mathse.config import load
 from mathse.data.dropped import read_dropped
 from mathse.data.fields import choices_within
@@ -437,3 +438,18 @@ def test_an_id_is_of_the_content_and_not_of_the_place(tmp_path: Path) -> None:
     ids = {problem.question: problem.id for problem in first}
     assert {problem.question: problem.id for problem in then if problem.question in ids} == ids
     assert [problem.facts for problem in first] == [{"id": "7"}, {"id": "8"}]
+
+
+def test_test_problems_need_no_id_and_a_changed_picture_makes_others_of_them(tmp_path: Path) -> None:
+    path = write(tmp_path, {"question": "How long?", "image": "a.png", "answer": "5"}, {"question": "?", "answer": "6"})
+
+    def data() -> JsonlProblems:
+        made = load("benchmark=jsonl", f"benchmark.data.path={path}").benchmark.data
+        assert isinstance(made, JsonlProblems)
+        return made
+
+    assert len({problem.id for problem in data().read()}) == 2
+    before = canonical(data())
+    assert canonical(data()) == before
+    picture(tmp_path / "a.png", "black")
+    assert canonical(data()) != before
