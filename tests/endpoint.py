@@ -82,6 +82,7 @@ class Endpoint:
     batch_faults: list[str] = field(
         default_factory=list
     )  # of the next batches: failed · expired · some-fail · twice · shuffled · lost · nothing
+    lose_files: bool = False  # results are gone
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
 
@@ -231,6 +232,8 @@ class Endpoint:
             parts = [part.partition(b"\r\n\r\n") for part in body.split(b"--" + boundary)]
             content = next(data for head, _, data in parts if b"filename=" in head)
             return 200, {}, {"id": self._file(content.removesuffix(b"\r\n")), "object": "file", "purpose": "batch"}
+        if path.startswith("/files/") and self.lose_files:
+            return _error(404, "no such file")
         match = re.fullmatch(r"/files/([\w-]+)/content", path)
         if match and match[1] in self.files:
             return 200, {}, self.files[match[1]]

@@ -657,6 +657,22 @@ def test_a_batch_whose_id_was_lost_is_found_again(endpoint: Endpoint, tmp_path: 
     assert len(endpoint.seen) == 4
 
 
+def test_a_batch_whose_results_are_gone_is_given_up_when_that_is_said(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.lose_files = True
+    asked = batched(endpoint, tmp_path, max_tokens=40)
+    with (
+        step("distill-1"),
+        pytest.raises(RuntimeError, match=r"has no batch batch-0.*teacher.batching.give_up=\[batch-0\]"),
+    ):
+        asked(sums(5))
+    endpoint.lose_files = False
+    given_up = dataclasses.replace(asked, batching=dataclasses.replace(asked.batching, give_up=("batch-0",)))
+    with step("distill-1"):
+        assert right(given_up(sums(5)))
+        assert given_up.spent()["dollars_lost"] > given_up.spent()["dollars"] > 0
+    assert len(endpoint.batches) == 2
+
+
 def test_a_batch_without_structured_output_is_asked_for_the_form(endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.schemas = False
     texts = batched(endpoint, tmp_path)(graded(5), schema=SCHEMA)

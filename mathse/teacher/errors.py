@@ -31,6 +31,10 @@ class TeacherStops(RuntimeError):
     """Asking on makes no sense before somebody has changed something."""
 
 
+class NotThere(TeacherStops):
+    """The endpoint does not know what was asked for."""
+
+
 class Again(Exception):
     """This try brought nothing. `wait`: the endpoint's own wish; `charged`: it may have counted the tokens all the same."""
 
@@ -85,7 +89,7 @@ def meaning(
         named = f"the key in ${teacher.key_env}" if teacher.key_env else "a call without key (teacher.key_env=null)"
         return TeacherStops(f"{at}: it does not take {named} for {teacher.model}. {KEPT}")
     if status == 404:
-        return TeacherStops(
+        return NotThere(
             f"{at}: there is no model {teacher.model!r} or no such API; see teacher.model, teacher.base_url. {KEPT}"
         )
     if status in (408, 409, 425, 429) or status >= 500:
