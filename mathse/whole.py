@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mathse.algorithm import mathse
 from mathse.steps.contamination import apart, decontaminate
-from mathse.steps.data import fitting, load
+from mathse.steps.data import check_dropped, fitting, load
 from mathse.steps.disjoint import apart_from
 from mathse.steps.evaluate import evaluate
 from mathse.types import Model
@@ -46,6 +46,7 @@ def without_leaks(exp: Experiment, run: Run) -> tuple[Artifact, list[Artifact]]:
     are not compared by likeness, but no problem may be in both."""
     rule = exp.contamination
     problems = run(load, data=exp.data)
+    check_dropped(exp.data, problems)
     benchmarks = [exp.benchmark, *rule.against.values()]
     tests = [run(load, data=benchmark.data) for benchmark in benchmarks]
     promised = [test for test, benchmark in zip(tests, benchmarks, strict=True) if apart(exp.data, benchmark.data)]

@@ -8,8 +8,9 @@ with Endpoint() as endpoint:                      # in a thread; endpoint.url is
 `python tests/endpoint.py PORT DELAY` runs one in a process of its own; GET /seen says what it was sent.
 
 Faults: slow · 429 · 429+N (retry-after N seconds) · 500 · 503+N · cut (connection closed before the answer) · half (in the middle of
-it) · garbled (no JSON) · empty (JSON, but no answer) · 401 · 403 · 404 · quota · 400 · echo (a 400 that repeats the key) · filtered (400
-of a content filter) · length · refusal · other-model · same-id · no-usage · no-schema (400 for structured output, from then on).
+it) · garbled (no JSON) · deep (JSON that no parser takes) · empty (JSON, but no answer) · surrogate (a text that is none) · 401 · 403 ·
+404 · quota · 400 · echo (a 400 that repeats the key) · filtered (400 of a content filter) · length · refusal · other-model · same-id ·
+no-usage · odd-usage (counts below 0) · no-schema (400 for structured output, from then on).
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class Endpoint:
     batch_faults: list[str] = field(
         default_factory=list
     )  # of the next batches: failed · expired · some-fail · twice · shuffled · lost · nothing
+    lose_files: bool = False  # results are gone
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
 
@@ -158,7 +160,7 @@ class Endpoint:
             return False
         writer.write(whole[: len(whole) // 2] if fault == "half" else whole)
         await writer.drain()
-        if seen is not None and status == 200 and fault not in ("half", "garbled", "empty"):
+        if seen is not None and status == 200 and fault not in ("half", "garbled", "deep", "surrogate", "empty"):
             seen.answered = True
         return fault != "half"
 
@@ -191,12 +193,14 @@ class Endpoint:
                 return _error(400, "The response was filtered", "content_filter")
             case "garbled":
                 return 200, {}, b'{"choices": [{"message": {"cont'
+            case "deep":
+                return 200, {}, b'{"choices": ' + b"[" * 200_000
             case "empty":
                 return 200, {}, {"choices": []}
         return 200, {}, self._completion(seen.body, fault, len(self.seen))
 
     def _completion(self, body: dict[str, Any], fault: str, number: int) -> dict[str, Any]:
-        text = self.answer(body)
+        text = "\ud800" if fault == "surrogate" else self.answer(body)
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
         finish = "stop"
         if fault == "length":
@@ -212,6 +216,8 @@ class Endpoint:
         }
         if fault != "no-usage":
             data["usage"] = usage(body, message["content"] or "")
+        if fault == "odd-usage":
+            data["usage"] = {"prompt_tokens": -1_000_000, "completion_tokens": -1_000_000}
         return data
 
     # ---- files and batches ----
@@ -226,6 +232,8 @@ class Endpoint:
             parts = [part.partition(b"\r\n\r\n") for part in body.split(b"--" + boundary)]
             content = next(data for head, _, data in parts if b"filename=" in head)
             return 200, {}, {"id": self._file(content.removesuffix(b"\r\n")), "object": "file", "purpose": "batch"}
+        if path.startswith("/files/") and self.lose_files:
+            return _error(404, "no such file")
         match = re.fullmatch(r"/files/([\w-]+)/content", path)
         if match and match[1] in self.files:
             return 200, {}, self.files[match[1]]

@@ -8,7 +8,7 @@ import json
 import multiprocessing
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from mathse.steps.annotate import SCHEMA
 from mathse.store import DOING, Doing, canonical
 from mathse.teacher import Text, whole
 from mathse.teacher.calls import Calls
+from mathse.teacher.client import RAMP
 from mathse.teacher.openai import ApiTeacher
 from mathse.teacher.pace import take
 from mathse.types import Chat, Turn
@@ -72,7 +73,7 @@ def test_what_was_answered_is_never_asked_again(endpoint: Endpoint, tmp_path: Pa
 
 @pytest.mark.parametrize(
     "fault",
-    ["429", "429+0.05", "500", "503+0.05", "cut", "half", "garbled", "empty", "slow"],
+    ["429", "429+0.05", "500", "503+0.05", "cut", "half", "garbled", "deep", "surrogate", "empty", "slow"],
 )
 def test_what_passes_is_tried_again(fault: str, endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.faults += [fault] * 3
@@ -233,9 +234,14 @@ def ask_in_process(made: ApiTeacher, count: int) -> None:
     assert right(made(sums(count)))
 
 
-def together(made: ApiTeacher, counts: list[int]) -> None:
+def spend_in_process(made: ApiTeacher, start: int) -> None:
+    with step("distill-1"), pytest.raises(RuntimeError, match="budget_usd"):
+        made(sums(start + 300)[start:])
+
+
+def together(work: Callable[[ApiTeacher, int], None], made: ApiTeacher, numbers: list[int]) -> None:
     spawn = multiprocessing.get_context("spawn")
-    workers = [spawn.Process(target=ask_in_process, args=(made, count)) for count in counts]
+    workers = [spawn.Process(target=work, args=(made, number)) for number in numbers]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -247,9 +253,44 @@ def test_two_processes_ask_each_call_once_and_share_the_limit_of_concurrency(
     endpoint: Endpoint, tmp_path: Path
 ) -> None:
     endpoint.delay = 0.05
-    together(teacher(endpoint, tmp_path, concurrency=6), [60, 60])
+    together(ask_in_process, teacher(endpoint, tmp_path, concurrency=6), [60, 60])
     assert len(endpoint.seen) == 60
     assert endpoint.most_at_once <= 6
+
+
+def test_two_processes_share_a_budget(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.delay = 0.02
+    made = teacher(endpoint, tmp_path, prices=PRICES, max_tokens=40, budget_usd=0.006, concurrency=8)
+    together(spend_in_process, made, [0, 300])
+    assert 0.7 * 0.006 < charged(endpoint) <= 0.006
+
+
+def test_two_processes_share_what_a_minute_allows(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Of requests: 60 of 600 may go at once, nine a second after that."""
+    together(ask_in_process, teacher(endpoint, tmp_path, requests_per_minute=600), [60, 80])
+    times = sorted(seen.at for seen in endpoint.seen)
+    assert len(times) == 80
+    assert times[-1] - times[0] >= 20 / 9 - 0.5  # the first call is allowed a moment before it arrives
+
+
+def test_tokens_a_minute_hold_and_what_was_not_used_is_given_back(endpoint: Endpoint, tmp_path: Path) -> None:
+    """A call is taken for 48 tokens or so, 3,000 may go at once, 450 a second after that."""
+    seconds = []
+    for name, faults in (("all", ["no-usage"] * 80), ("few", [])):
+        endpoint.faults, begun = faults, time.monotonic()
+        asked = teacher(endpoint, tmp_path / name, max_tokens=40, tokens_per_minute=30_000)
+        assert right(asked(sums(80)))
+        seconds.append(time.monotonic() - begun)
+    assert seconds[0] >= (80 * 46 - 3000) / 450
+    assert seconds[1] < seconds[0]
+
+
+def test_calls_begin_one_after_another(endpoint: Endpoint, tmp_path: Path) -> None:
+    """Those that begin at once end at once, and keep each other waiting ever after (experiments/speed/teacher.py)."""
+    endpoint.delay = 0.2
+    teacher(endpoint, tmp_path, concurrency=40)(sums(40))
+    times = [seen.at for seen in endpoint.seen]
+    assert max(times) - min(times) >= 39 * RAMP
 
 
 def test_requests_a_minute_hold_from_one_asking_to_the_next(endpoint: Endpoint, tmp_path: Path) -> None:
@@ -354,8 +395,11 @@ def test_what_may_have_been_charged_counts_against_the_budget(fault: str, endpoi
         assert asked.spent()["dollars_lost"] == pytest.approx((39 * 2.0 + 40 * 8.0) / 1e6, rel=0.2)
 
 
-def test_an_endpoint_that_gives_no_counts_is_taken_to_charge_the_most(endpoint: Endpoint, tmp_path: Path) -> None:
-    endpoint.faults += ["no-usage"]
+@pytest.mark.parametrize("fault", ["no-usage", "odd-usage"])
+def test_an_endpoint_that_gives_no_counts_is_taken_to_charge_the_most(
+    fault: str, endpoint: Endpoint, tmp_path: Path
+) -> None:
+    endpoint.faults += [fault]
     asked = teacher(endpoint, tmp_path, prices=PRICES, max_tokens=40)
     with step("distill-1"):
         asked(sums(1))
@@ -394,6 +438,26 @@ def test_a_process_killed_half_way_has_its_answers_kept(endpoint: Endpoint, tmp_
     assert kept >= 80
     assert right(asked(sums(200)))
     assert len(endpoint.seen) - before == 200 - kept
+
+
+def test_a_snapshot_has_its_models_price_unless_it_has_its_own() -> None:
+    prices = {
+        name: price.input if (price := teacher_named(name).price) else None
+        for name in ("gpt-4o", "gpt-4o-2024-11-20", "gpt-4o-2024-05-13", "gpt-4o-audio", "llava")
+    }
+    assert prices == {
+        "gpt-4o": 2.5,
+        "gpt-4o-2024-11-20": 2.5,
+        "gpt-4o-2024-05-13": 5.0,
+        "gpt-4o-audio": None,
+        "llava": None,
+    }
+
+
+def teacher_named(model: str) -> ApiTeacher:
+    made = load("teacher=openai", f"teacher.model={model}").teacher
+    assert isinstance(made, ApiTeacher)
+    return made
 
 
 @pytest.mark.parametrize("override", ["teacher.budget_usd=5", "teacher.step_budgets_usd.reflect=5"])
@@ -591,6 +655,22 @@ def test_a_batch_whose_id_was_lost_is_found_again(endpoint: Endpoint, tmp_path: 
     assert right(asked(sums(4)))
     assert len(endpoint.batches) == 2
     assert len(endpoint.seen) == 4
+
+
+def test_a_batch_whose_results_are_gone_is_given_up_when_that_is_said(endpoint: Endpoint, tmp_path: Path) -> None:
+    endpoint.lose_files = True
+    asked = batched(endpoint, tmp_path, max_tokens=40)
+    with (
+        step("distill-1"),
+        pytest.raises(RuntimeError, match=r"has no batch batch-0.*teacher.batching.give_up=\[batch-0\]"),
+    ):
+        asked(sums(5))
+    endpoint.lose_files = False
+    given_up = dataclasses.replace(asked, batching=dataclasses.replace(asked.batching, give_up=("batch-0",)))
+    with step("distill-1"):
+        assert right(given_up(sums(5)))
+        assert given_up.spent()["dollars_lost"] > given_up.spent()["dollars"] > 0
+    assert len(endpoint.batches) == 2
 
 
 def test_a_batch_without_structured_output_is_asked_for_the_form(endpoint: Endpoint, tmp_path: Path) -> None:

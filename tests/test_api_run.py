@@ -115,7 +115,11 @@ def test_the_key_is_in_nothing_that_the_run_wrote(finished: Path) -> None:
     files = [path for path in finished.rglob("*") if path.is_file()]
     assert len(files) > 50
     assert any("wandb" in str(path) for path in files)
-    assert [path for path in files if KEY.encode() in path.read_bytes()] == []
+    assert with_key(finished) == []
+
+
+def with_key(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
 
 
 def test_the_run_is_the_same_whatever_reaches_the_model(endpoint: Endpoint, finished: Path) -> None:
@@ -146,3 +150,4 @@ def test_a_step_in_a_process_of_its_own_reaches_the_same_teacher(endpoint: Endpo
     done = start(endpoint, finished, "teacher.budget_usd=5", "runtime.isolate=true")
     assert done.returncode == 0, done.stderr
     assert len(endpoint.seen) == before  # the cache held every answer
+    assert with_key(finished) == []

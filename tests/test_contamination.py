@@ -119,6 +119,13 @@ def test_a_short_question_needs_the_same_picture(drawn: list[Problem], tmp_path:
     assert leaked(here, elsewhere) is None
 
 
+def test_of_several_pictures_any_may_be_the_same(drawn: list[Problem]) -> None:
+    first, second, third = (problem.images[0] for problem in drawn[:3])
+    here = replace(SHORT, images=(first, second))
+    assert leaked(here, replace(SHORT, images=(third, second))) is not None
+    assert leaked(here, replace(SHORT, images=(third,))) is None
+
+
 def test_a_picture_with_another_question_is_no_leak(drawn: list[Problem]) -> None:
     assert leaked(replace(ENGLISH, images=drawn[0].images), replace(CHINESE, images=drawn[0].images)) is None
 

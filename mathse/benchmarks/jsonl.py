@@ -2,12 +2,14 @@
 
 {"id": "1", "question": "How long is AB?", "images": ["1.png"], "answer": "5 cm", "choices": [], "source": "school", "level": 2}
 Only `question` and `answer` are needed; the picture may be `image` as well, pictures lie beside the file. With choices the
-answer is a choice's letter or its value. The first rule is `lenient`.
+answer is a choice's letter or its value; without an id it is a hash of question, pictures and choices. The first rule is `lenient`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from pathlib import Path
 
 from mathse.benchmarks.scoring import Response, Scorable, choice_letter, lenient
@@ -26,7 +28,7 @@ class JsonlProblems(Stored):
         choices = tuple(map(str, row.get("choices") or ()))
         level = row.get("level")  # others' levels have names
         return Problem(
-            str(row["id"]),
+            str(row["id"]) if row.get("id") is not None else _of_content(row["question"], images, choices),
             row["question"],
             tuple(images),
             choice_letter(str(row["answer"]), choices),
@@ -34,6 +36,10 @@ class JsonlProblems(Stored):
             source=str(row.get("source", "")),
             level=level if isinstance(level, int) else 0,
         )
+
+
+def _of_content(question: str, images: list[str], choices: tuple[str, ...]) -> str:
+    return hashlib.sha256(json.dumps([question, images, choices], ensure_ascii=False).encode()).hexdigest()[:16]
 
 
 @settings

@@ -5,7 +5,9 @@ A file is JSON (a list of rows, or an object of rows by id) or JSONL; pictures a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,10 +63,19 @@ class Stored:
     hub: Hub | None
 
     def recipe(self) -> dict[str, str]:
-        """The content of the local file is what is computed with, not its place."""
-        if self.path is None or not Path(self.path).is_file():
-            return {}
-        return {"sha256": hashlib.sha256(Path(self.path).read_bytes()).hexdigest()}
+        """The content of the local file and of the pictures beside it is what is computed with, not their place."""
+        return self._content if self.path is not None and Path(self.path).is_file() else {}
+
+    @functools.cached_property
+    def _content(self) -> dict[str, str]:
+        assert self.path is not None
+        content = {"sha256": hashlib.sha256(Path(self.path).read_bytes()).hexdigest()}
+        with contextlib.suppress(ValueError):  # the step says what is wrong with the file
+            shown = sorted({image for problem in self.read() for image in problem.images if Path(image).is_file()})
+            if shown:
+                digests = "".join(hashlib.sha256(Path(image).read_bytes()).hexdigest() for image in shown)
+                content["pictures"] = hashlib.sha256(digests.encode()).hexdigest()[:16]
+        return content
 
     def problem(self, row: Row) -> Problem:
         """The problem that a row of the authors' is. Raises KeyError or ValueError for another row."""

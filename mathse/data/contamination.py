@@ -5,6 +5,7 @@ A pair is a leak
   they say less ("What is the value of x in the figure?"), unless their pictures differ;
 - by numbers: the same but for numbers, LONG n-grams or more, and the same picture, or none on either side;
 - by picture: the same picture (`picture`) and a similar question (`similar`), numbers told apart or not.
+Of several pictures the two that are most alike count.
 """
 
 from __future__ import annotations
@@ -49,15 +50,15 @@ class Thresholds:
 
 
 class Pictures:
-    """Fingerprints of problems' first pictures; each is opened once, when it is first asked for."""
+    """Fingerprints of problems' pictures; each is opened once, when it is first asked for."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.paths = [problem.images[0] if problem.images else "" for problem in problems]
-        self.there = np.array([bool(path) for path in self.paths], bool)
+        self.paths = [problem.images for problem in problems]
+        self.there = np.array([bool(paths) for paths in self.paths], bool)
         self.known: dict[str, np.ndarray] = {}
 
-    def __getitem__(self, places: np.ndarray) -> np.ndarray:
-        paths = [self.paths[place] for place in places]
+    def fingerprints(self, paths: Sequence[str]) -> np.ndarray:
+        """They, in order."""
         for path in paths:
             if path not in self.known:
                 self.known[path] = fingerprint(path)
@@ -110,10 +111,13 @@ def _both(plain: Pairs, masked: Pairs, tests: int) -> tuple[np.ndarray, np.ndarr
 
 
 def _pictures(ours: Pictures, theirs: Pictures, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """How alike the pictures of pairs are; NaN where either has none."""
+    """How alike the pictures of pairs are, of several the two that are most alike; NaN where either has none."""
     likeness = np.full(len(a), np.nan)
     both = np.flatnonzero(ours.there[a] & theirs.there[b])
     for start in range(0, len(both), SLICE):
         some = both[start : start + SLICE]
-        likeness[some] = same_picture(ours[a[some]], theirs[b[some]])
+        shown = [(i, one, other) for i in some for one in ours.paths[a[i]] for other in theirs.paths[b[i]]]
+        places, first, second = zip(*shown, strict=True)
+        same = same_picture(ours.fingerprints(first), theirs.fingerprints(second))
+        np.fmax.at(likeness, list(places), same)
     return likeness

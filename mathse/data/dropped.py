@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 DROPPED = "dropped.jsonl"
+SHOWN = 3  # rows that an error names
 
 
 @dataclass(frozen=True)
@@ -32,3 +34,10 @@ def read_dropped(folder: Path) -> list[Dropped]:
         return []
     with (folder / DROPPED).open(encoding="utf-8") as lines:
         return [Dropped(**json.loads(line)) for line in lines]
+
+
+def in_words(rows: Sequence[Dropped]) -> str:
+    """Reasons with their numbers, then the first rows; empty for none."""
+    counts = ", ".join(f"{count} {reason}" for reason, count in Counter(row.reason for row in rows).most_common())
+    first = "; ".join(f"{row.row}: {row.reason}" + f" ({row.detail})" * bool(row.detail) for row in rows[:SHOWN])
+    return f"{counts}. {first}" if rows else ""

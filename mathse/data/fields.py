@@ -21,6 +21,7 @@ Names = str | tuple[str, ...] | None
 PLACEHOLDER = re.compile(r"<image(?:_?\d+)?>\s*")  # pictures are shown before the text
 LABEL = re.compile(r"(?:^|(?<=[\s:：,，;；。]))[(（]?([A-H])\s*[)）.:：、．]\s*", re.MULTILINE)
 COUNT = re.compile(r"[0-9]{1,9}")
+CHOSEN = re.compile(r"故选[:：]?\s*[(（]?([A-H])(?![A-Za-z])")  # how Chinese solutions end
 ONE_LETTER = re.compile(r"[(（]?([A-H])[)）.]?")
 
 
@@ -139,6 +140,8 @@ def _stated(text: str, choices: Sequence[str]) -> str:
     """The answer that a text states in so many words; what one might guess is no reference."""
     asked = _Asked(choices)
     found = extract(text, asked, only_stated=True) or (extract(text, asked) if ANSWER_IS.search(text) else None)
+    if found is None and choices and (chosen := CHOSEN.findall(text)):
+        found = chosen[-1]
     if found is None:
         raise Refused("no answer", f"the text states none: {text[:80]!r}")
     return found

@@ -163,7 +163,10 @@ def _folder(path: Path, split: str | None) -> Rows:
     try:
         found = datasets.load_from_disk(str(path))
     except Exception as error:  # what `datasets` raises for a folder that is none is not told apart
-        raise ValueError(f"{path}: no folder that `datasets` saved, or a torn one ({error})") from error
+        raise ValueError(
+            f"{path}: no folder that `datasets` saved, or a torn one ({error}); a folder of Parquet files is a dataset of the hub: "
+            f"data=hub data.name={path}"
+        ) from error
     if isinstance(found, datasets.DatasetDict):
         if split not in found:
             raise ValueError(f"{path}: data.split should be one of {', '.join(found)}, got {split!r}")

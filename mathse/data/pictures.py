@@ -11,6 +11,7 @@ from mathse.backbones.pictures import open_picture
 from mathse.data.fields import Refused
 
 LARGEST = 64 * 2**20  # bytes of a picture file
+JPEG = b"\xff\xd8\xff"
 
 
 def keep(content: bytes, suffix: str, folder: Path) -> str:
@@ -34,7 +35,7 @@ class Pictures:
     def take(self, picture: str | bytes) -> str:
         """The path under which the picture is stored. Raises Refused where it is missing, outside, or cannot be opened."""
         if isinstance(picture, bytes):
-            return self._stored(picture, ".png", "in the row")
+            return self._stored(picture, ".jpg" if picture.startswith(JPEG) else ".png", "in the row")
         path = self.find(picture)
         try:
             if path.stat().st_size > LARGEST:
@@ -42,6 +43,17 @@ class Pictures:
             return self._stored(path.read_bytes(), path.suffix, picture)
         except OSError as error:
             raise Refused("unreadable picture", f"{picture}: {error.strerror}") from error
+
+    def digest(self, name: str) -> str:
+        """The hash of a picture's content, read but not opened; of one that is refused before that, the reason."""
+        try:
+            path = self.find(name)
+            if path.stat().st_size > LARGEST:
+                return "too large"
+            with path.open("rb") as opened:
+                return hashlib.file_digest(opened, "sha256").hexdigest()
+        except (Refused, OSError) as refused:
+            return refused.reason if isinstance(refused, Refused) else "unreadable picture"
 
     def find(self, name: str) -> Path:
         """Where the picture lies. Raises Refused for what is not there, no file, or not below the folder, links followed."""

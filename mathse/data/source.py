@@ -10,21 +10,17 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
-from collections import Counter
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mathse.benchmarks.stored import Hub
-from mathse.data.dropped import Dropped, write_dropped
+from mathse.data.dropped import Dropped, in_words, write_dropped
 from mathse.data.fields import Fields, Parts, Refused
 from mathse.data.files import Rows, Unread, dataset_rows, rows_in
 from mathse.data.pictures import Pictures
 from mathse.progress import progress
 from mathse.settings import settings
 from mathse.types import Problem
-
-SHOWN = 3  # rows that an error names
 
 
 @settings
@@ -37,7 +33,8 @@ class Source:
     choices; `most_images`: of a problem; `strict`: a row that has to be dropped ends the run.
     """
 
-    execution: ClassVar = ("path", "images")  # their content is the identity: see `recipe`
+    # The content of path and images is the identity, see `recipe`; what is strict is looked at each time (steps/data.py).
+    execution: ClassVar = ("path", "images", "strict")
 
     path: str | None
     name: str | None
@@ -72,10 +69,7 @@ class Source:
         return self._survey[0] if self.path else len(self._dataset())
 
     def recipe(self) -> dict[str, Any]:
-        """The content of the file and, as reading them all would take long, the sizes of the pictures that it names.
-
-        Of the hub's, the fingerprint that `datasets` gives to the content.
-        """
+        """The content of the file and of the pictures that it names; of the hub's, the fingerprint that `datasets` gives to it."""
         if self.path:
             return {"sha256": self._survey[1], "pictures": self._survey[2]} if Path(self.path).exists() else {}
         try:
@@ -85,14 +79,15 @@ class Source:
 
     @functools.cached_property
     def _survey(self) -> tuple[int, str, str]:
-        """How many rows there are; a hash of the file, or of a folder's; one of the names and sizes of pictures."""
+        """How many rows there are; a hash of the file, or of a folder's; one of the pictures by name and content."""
         assert self.path
-        path, folder = Path(self.path), str(self.folder)
-        content, pictures, count = hashlib.sha256(), hashlib.sha256(), 0
+        path = Path(self.path)
+        content, shown, count = hashlib.sha256(), hashlib.sha256(), 0
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
                 with file.open("rb") as opened:
                     content.update(hashlib.file_digest(opened, "sha256").digest())
+        pictures = Pictures(self.folder or path, path)
         for _, row in self.rows():
             count += 1
             try:
@@ -101,12 +96,8 @@ class Source:
                 continue
             for name in named:
                 if isinstance(name, str):
-                    try:
-                        size = os.stat(os.path.join(folder, name)).st_size
-                    except (OSError, ValueError):
-                        size = -1
-                    pictures.update(f"{name}\0{size}\n".encode())
-        return count, content.hexdigest(), pictures.hexdigest()[:16]
+                    shown.update(f"{name}\0{pictures.digest(name)}\n".encode())
+        return count, content.hexdigest(), shown.hexdigest()[:16]
 
     def _dataset(self) -> Any:
         if self.name is None:
@@ -119,7 +110,7 @@ class Source:
     def write(self, out: Path) -> list[Problem]:
         """The problems, their pictures in `out/images` by content; what is dropped and why in `out/dropped.jsonl`.
 
-        Raises ValueError where nothing is left, or anything had to be dropped and `strict` is set.
+        Raises ValueError where nothing is left.
         """
         (out / "images").mkdir(exist_ok=True)
         pictures = Pictures(self.folder or out / "images", out / "images")
@@ -144,12 +135,7 @@ class Source:
         assert read == len(problems) + len(dropped), f"{read} rows read, {len(problems)} kept, {len(dropped)} dropped"
         write_dropped(out, dropped)
         if not problems:
-            raise ValueError(f"{self.label}: none of {read} rows is a problem{_reasons(dropped)}")
-        if self.strict and dropped:
-            raise ValueError(
-                f"{self.label}: {len(dropped)} of {read} rows are no problems{_reasons(dropped)}; "
-                "mend them, or leave them out with data.strict=false"
-            )
+            raise ValueError(f"{self.label}: none of {read} rows is a problem: {in_words(dropped)}".removesuffix(": "))
         return list(problems.values())
 
     def _problem(self, parts: Parts, pictures: Pictures) -> Problem:
@@ -171,13 +157,6 @@ class Source:
             level=parts.level,
             facts={"id": parts.own_id} if parts.own_id else {},
         )
-
-
-def _reasons(dropped: list[Dropped]) -> str:
-    """Reasons with their numbers, then the first rows."""
-    counts = ", ".join(f"{count} {reason}" for reason, count in Counter(row.reason for row in dropped).most_common())
-    first = "; ".join(f"{row.row}: {row.reason}" + f" ({row.detail})" * bool(row.detail) for row in dropped[:SHOWN])
-    return f": {counts}. {first}" if dropped else ""
 
 
 @functools.cache

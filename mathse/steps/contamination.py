@@ -62,7 +62,7 @@ def apart(data: Data, test: Data) -> bool:
     return known is not None and bool(known(test))
 
 
-@means()
+@means(version=2)
 def decontaminate(
     out: Path,
     *,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from mathse.data.dropped import DROPPED, read_dropped
+from mathse.data.dropped import DROPPED, in_words, read_dropped
 from mathse.store import Artifact, means
 from mathse.types import Judged, Problem, read_jsonl, without, write_jsonl
 
@@ -30,6 +30,17 @@ def load(out: Path, *, data: Data) -> dict[str, float]:
     reasons = Counter(row.reason for row in read_dropped(out))
     counts = {f"dropped: {reason}": count for reason, count in sorted(reasons.items())}
     return {"problems": len(problems), "read": len(problems) + reasons.total(), "dropped": reasons.total(), **counts}
+
+
+def check_dropped(data: Data, problems: Artifact) -> None:
+    """Raises ValueError where a strict source had to drop rows. What was read is stored all the same, so that being strict is no other
+    recipe: nothing is computed anew for it."""
+    dropped = read_dropped(problems.path) if getattr(data, "strict", False) else []
+    if dropped:
+        raise ValueError(
+            f"{len(dropped)} of {problems.metrics['read']:.0f} rows are no problems: {in_words(dropped)}; mend them, or leave them out "
+            "with data.strict=false"
+        )
 
 
 def fitting(out: Path, *, problems: Artifact, most_pictures: int) -> dict[str, float]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mathse.settings import settings
 from mathse.teacher.calls import Spent
 from mathse.teacher.client import Client, connection
-from mathse.teacher.errors import KEPT, Again, NoSchema, TeacherStops, meaning, outcome
+from mathse.teacher.errors import KEPT, Again, NoSchema, NotThere, TeacherStops, meaning, outcome
 from mathse.teacher.wire import Answer, Call, Garbled, read
 
 if TYPE_CHECKING:
@@ -30,12 +30,14 @@ LOOK_BACK = 1000  # batches among which one is looked for whose id was lost
 
 @settings
 class Batching:
-    """What one file may hold, seconds between looks at a batch, and the share of the price that it costs."""
+    """What one file may hold, seconds between looks at a batch, and the share of the price that it costs; `give_up`: ids of batches
+    that nobody can fetch any more."""
 
     calls: int
     megabytes: float
     poll: float
     share: float
+    give_up: tuple[str, ...]
 
     def check(self) -> None:
         if self.calls < 1 or self.megabytes <= 0 or self.poll < 0 or not 0 < self.share <= 1:
@@ -62,6 +64,7 @@ class Batches:
         fruitless = 0
         async with connection(self.teacher) as api:
             await self._find_lost(api)
+            self._give_up()
             while True:
                 todo = {key: call for key, call in todo.items() if self.calls.find(key) is None}
                 if send and not self.stopped:
@@ -74,7 +77,13 @@ class Batches:
                         return
                 before, over = self.calls.count(), False
                 for name, remote in waited.items():
-                    over |= await self._look(api, name, remote, todo)
+                    try:
+                        over |= await self._look(api, name, remote, todo)
+                    except NotThere:
+                        raise TeacherStops(
+                            f"{self.teacher.base_url} has no batch {remote}, or not its results, for this key. If they are lost, "
+                            f"teacher.batching.give_up=[{remote}] counts its calls as spent and asks them again"
+                        ) from None
                 if not over:
                     await asyncio.sleep(self.batching.poll)
                 elif self.calls.count() > before:
@@ -109,6 +118,14 @@ class Batches:
                     self.calls.sent(name, found)
                 else:
                     self.calls.unpack(name)
+
+    def _give_up(self) -> None:
+        """What is lost may have been charged, and can be asked again."""
+        for name, remote, _ in self.calls.batches():
+            if remote in self.batching.give_up:
+                for key, (payer, most) in self.calls.packed(name).items():
+                    self.calls.fail(key, payer, most, way="batched")
+                self.calls.unpack(name)
 
     async def _remote(self, api: openai.AsyncOpenAI, name: str) -> str | None:
         """The id under which the endpoint has the batch of this name."""
@@ -208,7 +225,7 @@ class Batches:
             try:
                 row = json.loads(line)
                 key, result = row["custom_id"], _result(row)
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 continue
             if key not in packed:
                 continue

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from mathse.teacher.openai import ApiTeacher
 
+RAMP = 0.0005  # seconds from one call's start to the next: answers that come all at once wait for one another, again and again
 LONGEST_PAUSE = 60.0  # seconds between two tries where the endpoint does not say
 LONGEST_WAIT = 3600.0  # seconds that an endpoint may ask to wait; for a daily quota it is better to come back
 
@@ -54,7 +55,8 @@ class Client:
             workers = min(self.limits.concurrency, len(calls))
             async with connection(self.teacher) as api:
 
-                async def work() -> None:
+                async def work(place: int) -> None:
+                    await asyncio.sleep(place * RAMP)
                     for i, call in todo:
                         if self.stopped:
                             return
@@ -65,7 +67,7 @@ class Client:
                             return
                         shown.advance(1)
 
-                await asyncio.gather(*(work() for _ in range(workers)))
+                await asyncio.gather(*(work(place) for place in range(workers)))
         if self.stopped:
             raise self.stopped
         return [answer for answer in answers if answer is not None]

@@ -31,6 +31,10 @@ class TeacherStops(RuntimeError):
     """Asking on makes no sense before somebody has changed something."""
 
 
+class NotThere(TeacherStops):
+    """The endpoint does not know what was asked for."""
+
+
 class Again(Exception):
     """This try brought nothing. `wait`: the endpoint's own wish; `charged`: it may have counted the tokens all the same."""
 
@@ -60,7 +64,7 @@ async def outcome(teacher: ApiTeacher, send: Callable[[], Awaitable[T]], *, stru
         late = isinstance(error, openai.APITimeoutError)
         what = "it cannot be reached" if unreached else "no answer in time" if late else "the connection was cut"
         failed = Again(what, charged=not unreached)
-    except (Garbled, openai.APIResponseValidationError, ValueError):  # ValueError: JSON that is none
+    except (Garbled, openai.APIResponseValidationError, ValueError, RecursionError):  # the last two: JSON that is none
         failed = Again("an answer that is none in the chat format", charged=True)
     if isinstance(failed, Exception):
         raise failed
@@ -85,7 +89,7 @@ def meaning(
         named = f"the key in ${teacher.key_env}" if teacher.key_env else "a call without key (teacher.key_env=null)"
         return TeacherStops(f"{at}: it does not take {named} for {teacher.model}. {KEPT}")
     if status == 404:
-        return TeacherStops(
+        return NotThere(
             f"{at}: there is no model {teacher.model!r} or no such API; see teacher.model, teacher.base_url. {KEPT}"
         )
     if status in (408, 409, 425, 429) or status >= 500:
@@ -94,7 +98,7 @@ def meaning(
         return NoSchema()
     if NOT_ANSWERED.intersection(codes):
         return Answer(words, "refused", teacher.model)
-    return TeacherStops(f"{at} ({codes[0]}): {words}. {KEPT}")
+    return TeacherStops(f"{at}{f' ({codes[0]})' if codes[0] else ''}: {words}. {KEPT}")
 
 
 def without_key(teacher: ApiTeacher, text: str) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAGIC = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}  # what every endpoint reads
+MOST_TOKENS = 10**8  # of one call; a count beyond is no count
 OVERHEAD = 16  # most tokens that a chat template adds to a turn
 
 # Where the endpoint cannot hold an answer to a schema, the chat asks for it.
@@ -123,26 +124,30 @@ def read(data: Any) -> Answer:
     try:
         choice = data["choices"][0]
         message = choice["message"]
-        usage = data.get("usage") or {}
         content, refusal, finish = message.get("content"), message.get("refusal"), choice.get("finish_reason")
         if isinstance(content, list):
             content = "".join(part.get("text", "") for part in content)
         if not (content is None or isinstance(content, str)) or not isinstance(data.get("model") or "", str):
             raise Garbled("content or model is no text")
-        ended: Ending = "length" if finish == "length" else "stop"
-        if refusal or finish == "content_filter" or (content is None and ended == "stop"):
-            ended = "refused"
-        return Answer(
-            content or str(refusal or ""),
-            ended,
-            data.get("model") or "",
-            int(usage.get("prompt_tokens") or 0),
-            int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
-            int(usage.get("completion_tokens") or 0),
-            counted=bool(usage.get("prompt_tokens")),
-        )
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        text, model = content or str(refusal or ""), data.get("model") or ""
+        (text + model).encode()
+    except (KeyError, IndexError, TypeError, AttributeError, UnicodeEncodeError) as error:
         raise Garbled(f"no answer in the chat format ({type(error).__name__})") from None
+    ended: Ending = "length" if finish == "length" else "stop"
+    if refusal or finish == "content_filter" or (not text.strip() and ended == "stop"):
+        ended = "refused"
+    counts = _counts(data.get("usage"))
+    return Answer(text, ended, model, *(counts or (0, 0, 0)), counted=counts is not None)
+
+
+def _counts(usage: Any) -> tuple[int, int, int] | None:
+    """The tokens read, of these cached, and written; None where they are not given or cannot be."""
+    try:
+        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+        counts = (int(usage["prompt_tokens"]), int(cached), int(usage.get("completion_tokens") or 0))
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
+        return None
+    return counts if 0 <= counts[1] <= counts[0] < MOST_TOKENS and counts[0] and 0 <= counts[2] < MOST_TOKENS else None
 
 
 def misfit(text: str, schema: Mapping[str, Any]) -> str:
