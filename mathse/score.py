@@ -15,7 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mathse.benchmarks.scoring import Report, Scorable
+from mathse.benchmarks.scoring import Scorable
+from mathse.benchmarks.tables import Report
 
 OWN = ("problems", "responses", "rule", "out", "strict")
 
@@ -68,6 +69,8 @@ def main() -> int:
     except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    for fault in report.faults:
+        print(f"responses: {fault}", file=sys.stderr)
     print(json.dumps(report.result, ensure_ascii=False))
     return 0
 

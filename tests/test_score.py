@@ -17,7 +17,9 @@ from mathse.answers.values import value
 from mathse.benchmarks.judge import settle
 from mathse.benchmarks.mathvision import extracted, same
 from mathse.benchmarks.mathvista import MathVista, authors, distance, nearest
-from mathse.benchmarks.scoring import Response, decided, lenient, read_responses, strict, tally
+from mathse.benchmarks.responses import read_responses
+from mathse.benchmarks.scoring import Response, lenient, strict
+from mathse.benchmarks.tables import decided, tally
 from mathse.config import load
 from mathse.score import main, score
 from mathse.statistics import wilson
