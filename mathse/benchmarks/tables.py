@@ -43,9 +43,7 @@ def report(
     from mathse.benchmarks import judge
 
     rules = benchmark.rules()
-    rule = next(iter(rules)) if rule == "authors" else rule
-    if rule not in (*rules, "all"):
-        raise ValueError(f"rule={rule}: {benchmark.name} has the rules {', '.join(rules)}, and all")
+    rule = rule_named(benchmark, rule)
     flat = [problem for _ in tries for problem in problems]
     results, outcomes = {}, {}
     for name, apply in rules.items():
@@ -69,6 +67,14 @@ def report(
         return Report({"benchmark": benchmark.name, **results[rule]}, rows)
     result = {"benchmark": benchmark.name, "rule": "all", "n": len(flat), "rules": results}
     return Report({**result, **disagreements(flat, outcomes)}, rows)
+
+
+def rule_named(benchmark: Scorable, rule: str) -> str:
+    """The rule's own name: `authors` is the first. Raises ValueError where there is no such rule."""
+    rules = benchmark.rules()
+    if rule not in (*rules, "all", "authors"):
+        raise ValueError(f"rule={rule}: {benchmark.name} has the rules {', '.join(rules)}, and all")
+    return next(iter(rules)) if rule == "authors" else rule
 
 
 def decided(rule: Rule, problems: Sequence[Problem], responses: Mapping[str, Response]) -> list[Outcome]:
