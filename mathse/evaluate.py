@@ -14,6 +14,7 @@ train.py takes them. What was answered is found by a second run; a killed one go
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -189,7 +190,8 @@ def _prompt_hash(benchmark: Scorable) -> str:
 def main() -> int:
     """The command; 2 and one line where it was asked wrongly."""
     try:
-        found = evaluate(sys.argv[1:])
+        with contextlib.redirect_stdout(sys.stderr):  # what steps say on their way
+            found = evaluate(sys.argv[1:])
     except (ValueError, TypeError, OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

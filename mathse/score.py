@@ -10,6 +10,7 @@ Responses that are missing, twice, foreign, empty or unreadable are counted and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -65,7 +66,8 @@ def write(report: Report, out: Path) -> None:
 def main() -> int:
     """The command; 2 and one line where it was asked wrongly."""
     try:
-        report = score(sys.argv[1:])
+        with contextlib.redirect_stdout(sys.stderr):  # what a judge's client says on its way
+            report = score(sys.argv[1:])
     except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

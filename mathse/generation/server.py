@@ -7,6 +7,7 @@ format will do.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from mathse.generation import Completion, Sampling
 from mathse.settings import settings
@@ -18,6 +19,8 @@ from mathse.types import Chat
 @settings
 class Server(ApiTeacher):
     """The model that answers. In a `Model` it stands where a backbone does: it has no weights here and takes no adapter."""
+
+    group: ClassVar[str] = "engine"
 
     def complete(self, chats: Sequence[Chat], sampling: Sampling) -> list[list[Completion]]:
         """`sampling.samples` completions of each chat. Those cut at the limit of tokens or refused are answers too, and are counted."""
