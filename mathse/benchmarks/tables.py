@@ -59,6 +59,7 @@ def report(
     rows = [
         {"id": problem.id}
         | ({"cluster": cluster} if (cluster := benchmark.cluster(problem)) != problem.id else {})
+        | ({"apart": apart} if (apart := benchmark.apart(problem)) else {})
         | ({"try": place // len(problems)} if len(tries) > 1 else {})
         | {"outcomes": {name: vars(found[place]) for name, found in outcomes.items()}}
         for place, problem in enumerate(flat)
