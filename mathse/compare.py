@@ -3,7 +3,7 @@
 FOLDER is the `out` of `mathse.score` or `mathse.evaluate` (runs/scores/…). The first table has a line for each, with all that the score
 depends on; the second compares each pair on the problems that both have: exact McNemar, or where a problem comes in several versions
 or tries a sign-flip test by problem; p adjusted for all pairs (Holm); and the least difference that so many problems show (80% power).
-What was scored by another rule, parser, extraction or judge is not compared.
+What was scored by another rule, parser, extraction or judge is not compared. A third has the types of error, where they were asked for.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def read(folder: Path, rule: str | None = None) -> Score:
         ) from error
     return Score(
         whole.get("model") or folder.name,
-        {"benchmark": whole["benchmark"], **found[name]},
+        {**whole, **found[name]},
         {key: sum(some) / len(some) for key, some in tries.items()},
         {row["id"]: row.get("cluster", row["id"]) for row in rows},
     )
@@ -109,6 +109,16 @@ def pairs_table(scores: Sequence[Score]) -> list[list[str]]:
     return [head, *rows]
 
 
+def errors_table(scores: Sequence[Score]) -> list[list[str]]:
+    """Percent of the wrong solutions by type of error, a line for each score that has them, header first."""
+    known = [(score.name, score.result["errors"]) for score in scores if "errors" in score.result]
+    rows = [
+        [name, str(sum(types.values())), *(f"{100 * n / max(1, sum(types.values())):.1f}" for n in types.values())]
+        for name, types in known
+    ]
+    return [["model", "wrong", *(known[0][1] if known else ())], *rows]
+
+
 def main() -> int:
     """The command; 2 and one line where it was asked wrongly."""
     given = dict(word.partition("=")[::2] for word in sys.argv[1:] if word.startswith(("rule=", "out=")))
@@ -117,7 +127,11 @@ def main() -> int:
         if not folders:
             raise ValueError("which scores? python -m mathse.compare FOLDER FOLDER … [rule=NAME] [out=FILE.md]")
         scores = [read(folder, given.get("rule")) for folder in folders]
-        text = "\n\n".join(markdown(table) for table in (scores_table(scores), pairs_table(scores)) if len(table) > 1)
+        text = "\n\n".join(
+            markdown(table)
+            for table in (scores_table(scores), pairs_table(scores), errors_table(scores))
+            if len(table) > 1
+        )
         if "out" in given:
             write_text(Path(given["out"]), text + "\n")
     except (ValueError, OSError) as error:

@@ -7,7 +7,8 @@ model, the same line and the same table.
     engine=server engine.model=…   a model behind any endpoint that speaks the OpenAI chat format (conf/engine/server.yaml)
 
 Decoding is greedy; `decoding.samples=8 decoding.temperature=0.7` takes several tries, and gives pass@k and the majority's answer too, and
-with `orm=runs/train_orm-…` the best of n by that ORM's score. `rule=`, `teacher=` (the judge of what rules leave undecided) and `out=`
+with `orm=runs/train_orm-…` the best of n by that ORM's score. With `orm=` the wrong solutions are counted by the type of error that the
+ORM's analyses speak of, too. `rule=`, `teacher=` (the judge of what rules leave undecided) and `out=`
 are as in `mathse.score`; the score and each problem's outcome lie in `out` (by default under `store=`). The other words are overrides as
 train.py takes them. What was answered is found by a second run; a killed one goes on.
 """
@@ -54,8 +55,6 @@ def evaluate(words: Sequence[str]) -> Report:
     if not isinstance(exp.benchmark, Scorable):
         raise ValueError(f"benchmark={exp.benchmark.name} cannot be tabulated; it should be a Scorable")
     rule = rule_named(exp.benchmark, ours.get("rule", "authors"))
-    if "orm" in ours and exp.decoding.samples == 1:
-        raise ValueError("orm= chooses among several tries; give decoding.samples=8 decoding.temperature=0.7")
     store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=f"evaluate-{exp.benchmark.name}")
     if engine is None:
         model = model_of(exp, store, ours.get("adapter"))
@@ -67,7 +66,7 @@ def evaluate(words: Sequence[str]) -> Report:
     source = orm_of(exp, Path(ours["orm"])) if "orm" in ours else None
     problems = store.run(load_problems, data=exp.benchmark.data)
     scored = store.run(evaluate_step, model=model, benchmark=exp.benchmark, problems=problems, sampling=exp.decoding)
-    scores = _scores(store, scored, source) if source else None
+    scores = _scores(store, scored, source) if source and exp.decoding.samples > 1 else None
     found = result(
         exp,
         read_jsonl(Problem, problems.path / "problems.jsonl"),
@@ -77,7 +76,8 @@ def evaluate(words: Sequence[str]) -> Report:
         scores=scores,
     )
     if source:
-        found.result["best_of_n"] |= {"orm": source.by, "orm_sees_the_reference": source.use_reference}
+        found.result["errors"] = _errors(store, scored, source)
+        found.result["orm"] = {"name": source.by, "sees_the_reference": source.use_reference}
     out = Path(ours.get("out") or Path(exp.store) / "scores" / f"{exp.benchmark.name}-{scored.name}")
     about = {"model": model.name, "solutions": str(scored.path / "judged.jsonl")}
     found = dataclasses.replace(found, result={**about, **found.result, "out": str(out)})
@@ -137,6 +137,15 @@ def _scores(store: Store, scored: Artifact, source: TrainedOrm) -> Scores:
     for row in read_jsonl(Judged, judged.path / "judged.jsonl"):
         scores.setdefault(row.solution.index, {})[row.solution.problem.id] = row.verdict.score
     return [scores[index] for index in sorted(scores)]
+
+
+def _errors(store: Store, scored: Artifact, source: TrainedOrm) -> dict[str, int]:
+    """The wrong solutions by the type of error that the ORM's analyses speak of."""
+    from mathse.report.errors import error_counts
+    from mathse.steps.judging import diagnose
+
+    asked = store.run(diagnose, judged=[scored], source=source, repeated="all", solved_later="keep")
+    return error_counts(read_jsonl(Judged, asked.path / "judged.jsonl"))
 
 
 def tries_of(rows: Sequence[Judged], samples: int) -> tuple[Tries, list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mathse.compare import main, pairs_table, read, scores_table
+from mathse.compare import errors_table, main, pairs_table, read, scores_table
 
 
 def scored(folder: Path, right: str, *, tries: int = 1, versions: int = 1, **identity: Any) -> Path:
@@ -110,3 +110,11 @@ def test_a_wrong_command_is_one_line(
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert said in error
+
+
+def test_types_of_error_stand_in_a_table_for_the_scores_that_have_them(tmp_path: Path) -> None:
+    folder = scored(tmp_path / "a", "cwww")
+    result = json.loads((folder / "score.json").read_text())
+    (folder / "score.json").write_text(json.dumps(result | {"errors": {"vision": 2, "unclassified": 1}}))
+    table = errors_table([read(folder), read(scored(tmp_path / "b", "cw"))])
+    assert table == [["model", "wrong", "vision", "unclassified"], ["a", "3", "66.7", "33.3"]]
