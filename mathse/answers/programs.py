@@ -1,65 +1,21 @@
 """What a small program prints, by walking its syntax tree: nothing that a model wrote is run.
 
 Some benchmarks ask for a program and take its output as the answer. The tree's arithmetic, lists, conditions, loops and own functions
-are followed here, step by step, with the functions of the two tables below; whatever else there is (attributes, other modules, classes,
+are followed here, step by step, with the functions of `program_values`; whatever else there is (attributes, other modules, classes,
 files) ends it without an answer. Steps, numbers, texts and lists are bounded, so that no program takes more than a moment.
 """
 
 from __future__ import annotations
 
 import ast
-import math
-import operator
-import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from mathse.answers.program_values import BUILTINS, FORMAT, MATH, METHODS, OPERATORS, NotFollowed, binary, bounded
+
 LONGEST, STEPS, DEEPEST = 4000, 20_000, 20  # characters of a program, steps, calls within calls
-MOST, MOST_BITS = 500, 4000  # members of a list with all that they hold, or characters of a text; bits of a number
 Names = dict[str, Any]
-
-BUILTINS: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (abs, bool, enumerate, float, int, len, list, max, min, set, sorted, str, sum, tuple, zip)
-}
-BUILTINS |= {
-    "round": lambda x, *places: round(x, *(max(-20, min(n, 20)) for n in places))
-}  # of 10^9 places it takes for ever
-BUILTINS |= {"range": lambda *ends: [n for n, _ in zip(range(*ends), range(MOST + 1), strict=False)]}
-MATH: dict[str, Any] = {"pi": math.pi, "e": math.e} | {
-    f.__name__: f
-    for f in (
-        *(math.sin, math.cos, math.tan, math.asin, math.acos, math.atan, math.atan2, math.radians, math.degrees),
-        *(math.sqrt, math.hypot, math.log, math.log10, math.exp, math.floor, math.ceil, math.gcd, math.fabs),
-    )
-}
-METHODS: dict[type, tuple[str, ...]] = {
-    list: ("append", "index", "count", "sort"),
-    dict: ("keys", "values", "items", "get"),
-    str: ("lower", "upper", "strip", "count", "index"),
-}
-OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.In: lambda a, b: a in b,
-    ast.NotIn: lambda a, b: a not in b,
-    ast.USub: lambda _, a: -a,
-    ast.UAdd: lambda _, a: +a,
-    ast.Not: lambda _, a: not a,
-}
-FORMAT = re.compile(r"\.?\d{0,2}[fdge%]?")
-
-
-class _NotFollowed(Exception):
-    """The program has something that is not followed, or goes too far."""
 
 
 class _Leaves(Exception):
@@ -83,7 +39,7 @@ def printed(text: str) -> str | None:
         walker = _Walker()
         walker.block(tree.body, {})
     except (
-        _NotFollowed,
+        NotFollowed,
         _Leaves,
         SyntaxError,
         ValueError,
@@ -95,26 +51,6 @@ def printed(text: str) -> str | None:
     ):
         return None
     return walker.said[-1].strip().split("\n")[-1] if walker.said else None
-
-
-def _bounded(value: Any) -> Any:
-    """The value. Raises _NotFollowed where it is too large, or nothing that a value may be."""
-    left, todo = MOST, [value]
-    while todo:
-        one = todo.pop()
-        left -= 1
-        if isinstance(one, str):
-            left -= len(one)
-        elif isinstance(one, int) and one.bit_length() > MOST_BITS:
-            left = -1
-        elif isinstance(one, (list, tuple, set, dict)):
-            left -= len(one)
-            todo += [*one, *one.values()] if isinstance(one, dict) else one
-        elif not isinstance(one, (int, float, type(None))):
-            raise _NotFollowed
-        if left < 0:
-            raise _NotFollowed
-    return value
 
 
 class _Walker:
@@ -137,7 +73,7 @@ class _Walker:
     def _step(self) -> None:
         self.steps += 1
         if self.steps > STEPS:
-            raise _NotFollowed
+            raise NotFollowed
 
     def _statement(self, node: ast.stmt, names: Names) -> None:
         match node:
@@ -149,7 +85,7 @@ class _Walker:
                     self._assign(target, found, names)
             case ast.AugAssign(target=target, op=op, value=value):
                 before = self.value(ast.copy_location(_loaded(target), target), names)
-                self._assign(target, self._binary(op, before, self.value(value, names)), names)
+                self._assign(target, binary(op, before, self.value(value, names)), names)
             case ast.If(test=test, body=body, orelse=orelse):
                 self.block(body if self.value(test, names) else orelse, names)
             case ast.For(target=target, iter=over, body=body, orelse=[]):
@@ -169,7 +105,7 @@ class _Walker:
             case ast.Pass() | ast.ImportFrom():
                 pass
             case _:
-                raise _NotFollowed
+                raise NotFollowed
 
     def _loop(self, rounds: Iterator[tuple[ast.expr, Any] | None], body: Sequence[ast.stmt], names: Names) -> None:
         for assigned in rounds:
@@ -194,14 +130,14 @@ class _Walker:
             case ast.Subscript(value=where, slice=place) if not isinstance(place, ast.Slice):
                 holder = self.value(where, names)
                 holder[self.value(place, names)] = value
-                _bounded(holder)
+                bounded(holder)
             case _:
-                raise _NotFollowed
+                raise NotFollowed
 
     def value(self, node: ast.expr, names: Names) -> Any:
         """What an expression comes to."""
         self._step()
-        return _bounded(self._value(node, names))
+        return bounded(self._value(node, names))
 
     def _value(self, node: ast.expr, names: Names) -> Any:
         match node:
@@ -222,7 +158,7 @@ class _Walker:
             case ast.UnaryOp(op=op, operand=operand) if type(op) in OPERATORS:
                 return OPERATORS[type(op)](None, self.value(operand, names))
             case ast.BinOp(left=left, op=op, right=right):
-                return self._binary(op, self.value(left, names), self.value(right, names))
+                return binary(op, self.value(left, names), self.value(right, names))
             case ast.BoolOp(op=op, values=values):
                 return self._bool(isinstance(op, ast.And), values, names)
             case ast.Compare(left=left, ops=ops, comparators=others):
@@ -241,25 +177,7 @@ class _Walker:
                 return MATH[name]
             case ast.Call(func=function, args=arguments, keywords=[]):
                 return self._call(function, [self.value(argument, names) for argument in arguments], names)
-        raise _NotFollowed
-
-    def _binary(self, op: ast.operator, a: Any, b: Any) -> Any:
-        if isinstance(op, ast.Pow):
-            if not isinstance(a, (int, float)) or (
-                isinstance(a, int) and isinstance(b, int) and a.bit_length() * abs(b) > MOST_BITS
-            ):
-                raise _NotFollowed
-            return a**b
-        if isinstance(op, ast.Mult):
-            many = a if isinstance(a, int) else b
-            if not (isinstance(a, (int, float)) and isinstance(b, (int, float))) and not 0 <= int(many) <= MOST:
-                raise _NotFollowed
-            return a * b
-        if isinstance(op, ast.Mod):
-            if isinstance(a, str):
-                raise _NotFollowed
-            return a % b
-        return _bounded(OPERATORS[type(op)](a, b))
+        raise NotFollowed
 
     def _bool(self, both: bool, values: Sequence[ast.expr], names: Names) -> Any:
         found = both
@@ -280,10 +198,10 @@ class _Walker:
         if isinstance(part, ast.Constant):
             return str(part.value)
         if not isinstance(part, ast.FormattedValue) or part.conversion != -1:
-            raise _NotFollowed
+            raise NotFollowed
         form = "" if part.format_spec is None else str(self._value(part.format_spec, names))
         if not FORMAT.fullmatch(form):
-            raise _NotFollowed
+            raise NotFollowed
         return format(self.value(part.value, names), form)
 
     def _comprehended(self, member: ast.expr, loop: ast.comprehension, names: Names) -> Iterator[Any]:
@@ -310,17 +228,17 @@ class _Walker:
             case ast.Attribute(value=holder, attr=name):
                 owner = self.value(holder, names)
                 if name not in METHODS.get(type(owner), ()):
-                    raise _NotFollowed
+                    raise NotFollowed
                 found = getattr(owner, name)(*arguments)
-                _bounded(owner)
+                bounded(owner)
                 return list(found) if isinstance(owner, dict) and name != "get" else found
-        raise _NotFollowed
+        raise NotFollowed
 
     def _own(self, function: ast.FunctionDef, arguments: list[Any]) -> Any:
         """A call of a function that the program defines, by position."""
         taken = function.args
         if taken.vararg or taken.kwarg or taken.kwonlyargs or taken.defaults or self.depth >= DEEPEST:
-            raise _NotFollowed
+            raise NotFollowed
         self.depth += 1
         try:
             self.block(function.body, dict(zip((one.arg for one in taken.args), arguments, strict=True)))
@@ -334,10 +252,10 @@ class _Walker:
 
 
 def _loaded(target: ast.expr) -> ast.expr:
-    """What is assigned to, to be read. Raises _NotFollowed where that is neither a name nor a place."""
+    """What is assigned to, to be read. Raises NotFollowed where that is neither a name nor a place."""
     match target:
         case ast.Name(id=name):
             return ast.Name(name, ast.Load())
         case ast.Subscript(value=value, slice=place):
             return ast.Subscript(value, place, ast.Load())
-    raise _NotFollowed
+    raise NotFollowed
