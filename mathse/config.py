@@ -17,7 +17,7 @@ from mathse.benchmarks import Benchmark
 from mathse.feedback import Feedback
 from mathse.feedback.orm import Orm
 from mathse.fit import Fit
-from mathse.generation import Sampling
+from mathse.generation import Engine, Sampling
 from mathse.settings import settings
 from mathse.steps.contamination import Contamination
 from mathse.steps.data import Data
@@ -110,6 +110,10 @@ def experiment(cfg: DictConfig) -> Experiment:
 
     data = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(data, dict)
+    return _experiment(data)
+
+
+def _experiment(data: dict[Any, Any]) -> Experiment:
     data.pop("hydra", None)
     built: Experiment = build({"_target_": "mathse.config.Experiment", **data})
     return built
@@ -120,13 +124,28 @@ def load(*overrides: str) -> Experiment:
 
     Raises ValueError or TypeError, one line, naming what is wrong.
     """
+    return _experiment(_composed(*overrides))
+
+
+def load_with_engine(name: str, *overrides: str) -> tuple[Experiment, Engine]:
+    """The Experiment, and the engine `conf/engine/<name>.yaml` that answers in its backbone's place. Raises as `load` does."""
+    data = _composed(f"+engine={name}", *overrides)
+    engine: Engine = build(data.pop("engine"))
+    return _experiment(data), engine
+
+
+def _composed(*overrides: str) -> dict[Any, Any]:
+    """conf/ with the overrides as plain data."""
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            return experiment(compose("config", list(overrides)))
+            data = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
+            assert isinstance(data, dict)
+            return data
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(one_line(error)) from error
 

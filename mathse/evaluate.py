@@ -1,115 +1,212 @@
-"""`python -m mathse.evaluate benchmark=mathvista backbone=qwen2vl [adapter=FOLDER] [name=NAME]`: any model, the same line and table.
+"""`python -m mathse.evaluate benchmark=mathvista [backbone=qwen2vl] [adapter=FOLDER] [engine=server engine.model=…] [name=NAME]`: any
+model, the same line and the same table.
 
-Without `adapter` it is the untuned base; FOLDER is an artifact of the store (runs/sft-…) or any folder that holds `adapter/`. The
-other words are overrides as train.py takes them: `decoding.samples=8 decoding.temperature=0.7` samples instead of decoding
-greedily, `store=…` says where results go. A second run finds them; a killed one goes on. Prints the score as `mathse.score`
-does, with pass@k and the majority vote where there are several tries.
+    (nothing)                      the untuned base
+    adapter=runs/sft-…             one of ours
+    adapter=FOLDER                 anybody's adapter in peft's format, for the checkpoint that backbone= names
+    engine=server engine.model=…   a model behind any endpoint that speaks the OpenAI chat format (conf/engine/server.yaml)
+
+Decoding is greedy; `decoding.samples=8 decoding.temperature=0.7` takes several tries, and gives pass@k and the majority's answer too, and
+with `orm=runs/train_orm-…` the best of n by that ORM's score. With `orm=` the wrong solutions are counted by the type of error that the
+ORM's analyses speak of, too. `rule=`, `teacher=` (the judge of what rules leave undecided) and `out=`
+are as in `mathse.score`; the score and each problem's outcome lie in `out` (by default under `store=`). The other words are overrides as
+train.py takes them. What was answered is found by a second run; a killed one goes on.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
-from mathse.answers import PARSER, equal, extract
-from mathse.benchmarks.scoring import Outcome, Scorable, tally
-from mathse.config import Experiment, load
-from mathse.statistics import majority, pass_at_k
+from mathse.benchmarks.scoring import Response, Scorable
+from mathse.benchmarks.tables import Report, Tries, report, rule_named
+from mathse.benchmarks.tries import Scores, together
+from mathse.config import Experiment, load, load_with_engine
+from mathse.score import write
 from mathse.store import RECORD, Artifact, Store, canonical
-from mathse.types import Judged, Model, read_jsonl
+from mathse.types import Judged, Model, Problem, read_jsonl
+
+if TYPE_CHECKING:
+    from mathse.backbones import Backbone
+    from mathse.feedback.orm import TrainedOrm
+
+OWN = ("adapter", "engine", "name", "orm", "rule", "out")
 
 
-def evaluate(words: Sequence[str]) -> dict[str, Any]:
+def evaluate(words: Sequence[str]) -> Report:
     """The score that the command's words ask for. Raises ValueError or TypeError saying which word is wrong."""
     from mathse.steps.data import load as load_problems
     from mathse.steps.evaluate import evaluate as evaluate_step
 
     given = dict(word.partition("=")[::2] for word in words)
-    adapter, name = given.pop("adapter", None), given.pop("name", None)
-    exp = load(*(f"{key}={value}" for key, value in given.items()))
-    found = adapter_of(Path(adapter)) if adapter else None
-    if found and exp.runtime.isolate and found.path.parent != Path(exp.store).resolve():
-        raise ValueError(
-            f"adapter={adapter} is not of store={exp.store}, where steps in processes of their own look; "
-            "give runtime.isolate=false"
-        )
-    model = Model(exp.backbone, found, name or (found.name if found else "base"))
-    store = Store(Path(exp.store), exp.runtime, explain=exp.explain)
+    ours = {key: given.pop(key) for key in OWN if key in given and not (key == "orm" and _is_option(given[key]))}
+    overrides = [f"{key}={value}" for key, value in given.items()]
+    name, engine = ours.get("engine", "torch"), None
+    if name == "torch":
+        exp = load(*overrides)
+    else:
+        exp, engine = load_with_engine(name, *overrides)
+    if not isinstance(exp.benchmark, Scorable):
+        raise ValueError(f"benchmark={exp.benchmark.name} cannot be tabulated; it should be a Scorable")
+    rule = rule_named(exp.benchmark, ours.get("rule", "authors"))
+    store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=f"evaluate-{exp.benchmark.name}")
+    if engine is None:
+        model = model_of(exp, store, ours.get("adapter"))
+    elif "adapter" in ours:
+        raise ValueError(f"adapter={ours['adapter']}: engine={name} answers by itself and takes no adapter")
+    else:
+        model = Model(cast("Backbone", engine), None, str(given.get("engine.model", name)))
+    model = dataclasses.replace(model, name=ours.get("name", model.name))
+    source = orm_of(exp, Path(ours["orm"])) if "orm" in ours else None
     problems = store.run(load_problems, data=exp.benchmark.data)
     scored = store.run(evaluate_step, model=model, benchmark=exp.benchmark, problems=problems, sampling=exp.decoding)
-    rows = read_jsonl(Judged, scored.path / "judged.jsonl")
-    return {"model": model.name, **result(exp, rows), "outcomes": str(scored.path / "judged.jsonl")}
+    scores = _scores(store, scored, source) if source and exp.decoding.samples > 1 else None
+    found = result(
+        exp,
+        read_jsonl(Problem, problems.path / "problems.jsonl"),
+        read_jsonl(Judged, scored.path / "judged.jsonl"),
+        rule=rule,
+        judged="teacher" in given,
+        scores=scores,
+    )
+    if source:
+        found.result["errors"] = _errors(store, scored, source)
+        found.result["orm"] = {"name": source.by, "sees_the_reference": source.use_reference}
+    out = Path(ours.get("out") or Path(exp.store) / "scores" / f"{exp.benchmark.name}-{scored.name}")
+    about = {"model": model.name, "solutions": str(scored.path / "judged.jsonl")}
+    found = dataclasses.replace(found, result={**about, **found.result, "out": str(out)})
+    write(found, out)
+    return found
 
 
-def adapter_of(folder: Path) -> Artifact:
-    """The adapter that a folder holds: by its name if the store made it, else by the hash of its weights."""
-    if not (folder / "adapter").is_dir():
+def _is_option(value: str) -> bool:
+    """Whether a word orm= names an option of conf/orm instead of a folder."""
+    return "/" not in value and not Path(value).is_dir()
+
+
+def model_of(exp: Experiment, store: Store, adapter: str | None) -> Model:
+    """The base, or the base with the adapter that a folder holds: as the store has it, or a copy in the store."""
+    from mathse.steps.adopt import AdapterFolder, adopt
+
+    if adapter is None:
+        return Model(exp.backbone)
+    folder = AdapterFolder(path=adapter)
+    made_for, ours = folder.base, getattr(exp.backbone, "checkpoint", "")
+    if "/" in made_for and "/" in ours and not (Path(made_for).exists() or Path(ours).exists()) and made_for != ours:
         raise ValueError(
-            f"adapter={folder}: there is no folder adapter/ in it; give the folder above the adapter's files"
+            f"adapter={adapter}: it was made for {made_for}, and backbone.checkpoint is {ours}; give backbone.checkpoint={made_for}"
         )
-    if (folder / RECORD).is_file():
-        return Artifact(folder.resolve().name, folder.resolve())
-    digest = hashlib.sha256()
-    for file in sorted((folder / "adapter").iterdir()):
-        digest.update(file.name.encode() + file.read_bytes())
-    return Artifact(f"adapter-{digest.hexdigest()[:12]}", folder.resolve())
+    path = Path(adapter).resolve()
+    if path.parent == store.root and (path / RECORD).is_file():
+        return Model(exp.backbone, store.get(path.name), path.name)
+    return Model(exp.backbone, store.run(adopt, adapter=folder), path.name)
 
 
-def result(exp: Experiment, rows: Sequence[Judged]) -> dict[str, Any]:
-    """The score of judged solutions; with several tries of a problem, also what they are worth together."""
-    from mathse.steps.generate import SOLVE
+def orm_of(exp: Experiment, folder: Path) -> TrainedOrm:
+    """The ORM that a step train_orm left in this store, asked as `orm.*` says. Raises ValueError where it left none there."""
+    from mathse.export import backbone_of
+    from mathse.feedback.orm import Orm, TrainedOrm
 
-    benchmark = exp.benchmark
-    if not isinstance(benchmark, Scorable):
-        raise ValueError(f"benchmark={benchmark.name} cannot be tabulated; it should be a Scorable")
-    tries: dict[str, list[Judged]] = {}
+    backbone = backbone_of(folder)
+    inputs = json.loads((folder / RECORD).read_text(encoding="utf-8"))["inputs"]
+    if "use_reference" not in inputs or not isinstance(exp.orm, Orm):
+        raise ValueError(f"orm={folder}: no ORM; give the folder of a step train_orm")
+    if folder.resolve().parent != Path(exp.store).resolve():
+        raise ValueError(f"orm={folder}: it should be in store={exp.store}")
+    return TrainedOrm(
+        model=Model(backbone, Artifact(folder.resolve().name, folder.resolve()), "orm"),
+        use_reference=inputs["use_reference"],
+        max_new_tokens=exp.orm.max_new_tokens,
+        judge_says_why=False,
+        threshold=None,
+    )
+
+
+def _scores(store: Store, scored: Artifact, source: TrainedOrm) -> Scores:
+    """What the ORM makes of each try."""
+    from mathse.steps.judging import rejudge
+
+    judged = store.run(rejudge, judged=scored, source=source)
+    scores: dict[int, dict[str, float | None]] = {}
+    for row in read_jsonl(Judged, judged.path / "judged.jsonl"):
+        scores.setdefault(row.solution.index, {})[row.solution.problem.id] = row.verdict.score
+    return [scores[index] for index in sorted(scores)]
+
+
+def _errors(store: Store, scored: Artifact, source: TrainedOrm) -> dict[str, int]:
+    """The wrong solutions by the type of error that the ORM's analyses speak of."""
+    from mathse.report.errors import error_counts
+    from mathse.steps.judging import diagnose
+
+    asked = store.run(diagnose, judged=[scored], source=source, repeated="all", solved_later="keep")
+    return error_counts(read_jsonl(Judged, asked.path / "judged.jsonl"))
+
+
+def tries_of(rows: Sequence[Judged], samples: int) -> tuple[Tries, list[str]]:
+    """The responses of each try by problem id, and the ids of problems that were too long to be asked."""
+    from mathse.steps.evaluate import TOO_LONG
+
+    tries: list[dict[str, Response]] = [{} for _ in range(samples)]
+    too_long = dict.fromkeys(row.solution.problem.id for row in rows if row.verdict.analysis == TOO_LONG)
     for row in rows:
-        tries.setdefault(row.solution.problem.id, []).append(row)
-    right = [[row.verdict.status == "correct" for row in group] for group in tries.values()]
-    outcomes = [Outcome("correct" if row.verdict.status == "correct" else "wrong") for row in rows]
-    score = {
-        "benchmark": benchmark.name,
-        "rule": next(iter(benchmark.rules())),
-        **tally(benchmark, [row.solution.problem for row in rows], outcomes),
-        "identity": {
-            "parser": PARSER,
-            "judge": None,
-            "prompt": hashlib.sha256(SOLVE.encode()).hexdigest()[:12],
-            "decoding": canonical(exp.decoding),
-        },
-    }
-    n = exp.decoding.samples
-    if n > 1:
-        score["tries"] = n
-        score["pass_at_k"] = {
-            str(k): sum(pass_at_k(len(some), sum(some), k) for some in right) / len(right)
-            for k in sorted({2**power for power in range(n.bit_length()) if 2**power <= n} | {n})
-        }
-        voted = [benchmark.score(group[0].solution.problem, _vote(group)) for group in tries.values()]
-        score["majority"] = sum(voted) / len(voted)
-    return score
+        key = row.solution.problem.id
+        if key not in too_long:
+            tries[row.solution.index][key] = Response(key, row.solution.text)
+    return tries, list(too_long)
 
 
-def _vote(group: Sequence[Judged]) -> str:
-    """The first solution that ends in the answer that most of the tries give; empty where none gives an answer."""
-    problem = group[0].solution.problem
-    answers = [extract(row.solution.text, problem) for row in group]
-    winner = majority(answers, lambda a, b: equal(a, b, problem))
-    return "" if winner is None else group[answers.index(winner)].solution.text
+def result(
+    exp: Experiment,
+    problems: Sequence[Problem],
+    rows: Sequence[Judged],
+    *,
+    rule: str = "authors",
+    judged: bool = False,
+    scores: Scores | None = None,
+) -> Report:
+    """The score of evaluated solutions, as `mathse.score` gives it; with several tries of a problem, also what they are worth together.
+
+    `judged`: the Experiment's teacher judges what the rule leaves undecided.
+    """
+    benchmark = exp.benchmark
+    assert isinstance(benchmark, Scorable)
+    tries, too_long = tries_of(rows, exp.decoding.samples)
+    asked = {"prompt": _prompt_hash(benchmark), "decoding": canonical(exp.decoding)}
+    found = report(benchmark, problems, tries, rule=rule, teacher=exp.teacher if judged else None, asked=asked)
+    inputs: Mapping[str, Any] = {"too long": {"count": len(too_long), "first": too_long[:10]}} if too_long else {}
+    more = {}
+    if len(tries) > 1:
+        rules = benchmark.rules()
+        more = together(problems, tries, rules.get(rule) or next(iter(rules.values())), scores)
+    faults = [f"{len(too_long)} problems are too long for the backbone: {', '.join(too_long[:10])}"] if too_long else []
+    return Report({**found.result, **more, "inputs": dict(inputs)}, found.outcomes, faults)
+
+
+def _prompt_hash(benchmark: Scorable) -> str:
+    """Of the words that asked for the solutions, and of how the benchmark puts its questions."""
+    from mathse.steps.generate import SOLVE, SOLVE_ZH
+
+    data = getattr(benchmark, "data", None)
+    return hashlib.sha256(f"{SOLVE}{SOLVE_ZH}{getattr(data, 'prompt', '')}".encode()).hexdigest()[:12]
 
 
 def main() -> int:
     """The command; 2 and one line where it was asked wrongly."""
     try:
-        score = evaluate(sys.argv[1:])
+        with contextlib.redirect_stdout(sys.stderr):  # what steps say on their way
+            found = evaluate(sys.argv[1:])
     except (ValueError, TypeError, OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(json.dumps(score, ensure_ascii=False))
+    for fault in found.faults:
+        print(f"responses: {fault}", file=sys.stderr)
+    print(json.dumps(found.result, ensure_ascii=False))
     return 0
 
 

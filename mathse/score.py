@@ -10,12 +10,14 @@ Responses that are missing, twice, foreign, empty or unreadable are counted and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mathse.benchmarks.scoring import Report, Scorable
+from mathse.benchmarks.scoring import Scorable
+from mathse.benchmarks.tables import Report
 
 OWN = ("problems", "responses", "rule", "out", "strict")
 
@@ -64,10 +66,13 @@ def write(report: Report, out: Path) -> None:
 def main() -> int:
     """The command; 2 and one line where it was asked wrongly."""
     try:
-        report = score(sys.argv[1:])
+        with contextlib.redirect_stdout(sys.stderr):  # what a judge's client says on its way
+            report = score(sys.argv[1:])
     except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    for fault in report.faults:
+        print(f"responses: {fault}", file=sys.stderr)
     print(json.dumps(report.result, ensure_ascii=False))
     return 0
 

@@ -97,7 +97,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Model:
-    """A backbone and the adapter that fine-tuning left, or None for the untuned base. `name` is for people: M_0, M_1 …"""
+    """A backbone and the adapter that fine-tuning left, or None for the untuned base. `name` is for people: M_0, M_1 …
+
+    To be evaluated, an engine that answers by itself (`mathse.generation.Engine`) may stand in the backbone's place.
+    """
 
     backbone: Backbone
     adapter: Artifact | None = None

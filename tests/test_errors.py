@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mathse.report.errors import error_table, error_type, with_reasons
+from mathse.report.errors import error_counts, error_table, error_type, with_reasons
 from mathse.types import Judged, Problem, Solution, Verdict
 
 
@@ -46,3 +46,14 @@ def test_reasons_come_from_the_diagnosis_where_the_judge_was_not_asked() -> None
     judged = list(map(Judged, solutions, (brief, brief, asked)))
     rows = with_reasons(judged, [Judged(solutions[1], asked)])
     assert [(row.solution, row.verdict) for row in rows] == [(solutions[1], asked), (solutions[2], asked)]
+
+
+def test_of_wrong_solutions_those_in_which_a_source_sees_no_error_are_unclassified() -> None:
+    solution = Solution(Problem("1", "?", (), "5"), "6", "M_0")
+    verdicts = [
+        Verdict("wrong", 1, "The sum is wrong."),
+        Verdict("correct", analysis="All sums are right."),
+        Verdict("unreadable"),
+    ]
+    counts = error_counts([Judged(solution, verdict) for verdict in verdicts])
+    assert (counts["calculation"], counts["unclassified"], sum(counts.values())) == (1, 2, 3)

@@ -16,7 +16,9 @@ from typing import TypeVar
 
 from mathse.answers.options import LETTERS
 from mathse.benchmarks.mathvision import MathVision
-from mathse.benchmarks.scoring import Response, decided, read_responses
+from mathse.benchmarks.responses import read_responses
+from mathse.benchmarks.scoring import Response
+from mathse.benchmarks.tables import decided
 from mathse.config import load
 from mathse.types import Problem
 

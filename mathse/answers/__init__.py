@@ -17,6 +17,6 @@ from mathse.answers.extraction import extract
 from mathse.answers.options import Asked
 from mathse.answers.worker import Grader
 
-PARSER = 2  # raised when `extract` or `equal` changes meaning: part of a score's identity
+PARSER = 3  # raised when `extract`, `equal` or `printed` changes meaning: part of a score's identity
 
 __all__ = ["PARSER", "Asked", "Grader", "compare", "equal", "extract"]

@@ -86,7 +86,7 @@ def _is_value(text: str) -> bool:
     return number(written) is not None or is_formula(written)
 
 
-PROGRAM = re.compile(r"^print\(", re.MULTILINE)  # its answer is what it would print; nobody runs it
+PROGRAM = re.compile(r"^print\(", re.MULTILINE)  # its answer is what it would print: see `programs`
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 END_OF_TEXT = re.compile(r"</s>|<\|(?:im_start|im_end|endoftext|eot_id)\|>")
 # the markers are matched one by one: a megabyte of dollars costs a megabyte of steps

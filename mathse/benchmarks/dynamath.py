@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mathse.benchmarks.jsonl import JsonlProblems
-from mathse.benchmarks.scoring import Report, Scorable, share
+from mathse.benchmarks.scoring import Scorable
+from mathse.benchmarks.tables import Report, identity, share
 from mathse.settings import settings
 from mathse.statistics import bootstrap
 from mathse.teacher import Teacher
@@ -42,7 +43,10 @@ class DynaMath(Scorable):
             raise ValueError(
                 "benchmark=dynamath has one rule and reads a table only; leave out rule=, problems=, teacher="
             )
-        questions = read_table(responses)
+        questions, twice = read_table(responses)
+        faults = [f"{len(twice)} duplicate: {', '.join(twice[:10])}"] if twice else []
+        if strict and faults:
+            raise ValueError(f"{responses}: {faults[0]}; strict=true refuses that")
         right = [variant for variants, _ in questions for variant in variants]
         clusters = [number for number, (variants, _) in enumerate(questions) for _ in variants]
         worst = sum(all(variants) for variants, _ in questions) / len(questions)
@@ -60,13 +64,20 @@ class DynaMath(Scorable):
             "always_wrong": sum(not any(variants) for variants, _ in questions) / len(questions),
             "reasoning_robustness": worst / average if average else 0.0,
             "by": {kind: _by(questions, kind) for kind in ("Topic", "Difficulty Level")},
+            "identity": identity("authors", own=False, teacher=None, asked=None),
+            "inputs": {"duplicate": {"count": len(twice), "first": twice[:10]}} if twice else {},
         }
-        return Report(result, [{"id": row["Question ID"], "variants": variants} for variants, row in questions])
+        rows = [{"id": row["Question ID"], "variants": variants} for variants, row in questions]
+        return Report(result, rows, faults)
 
 
-def read_table(path: Path) -> list[Question]:
-    """The questions of a table; its empty and summary rows are left out. Raises ValueError naming file and line."""
-    questions = []
+def read_table(path: Path) -> tuple[list[Question], list[str]]:
+    """The questions of a table, and the ids that stand in it again, where the first counts; its empty and summary rows are left out.
+
+    Raises ValueError naming file and line.
+    """
+    questions: dict[str, Question] = {}
+    twice = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
@@ -74,16 +85,20 @@ def read_table(path: Path) -> list[Question]:
             if not variants or "Question ID" not in (rows.fieldnames or ()):
                 raise ValueError(f"{path}: no DynaMath table; its first line should name Question ID, Variant 1 …")
             for row in rows:
-                if row["Question ID"] and row[variants[0]] in OUTCOMES:
-                    odd = [row[name] for name in variants if row[name] not in OUTCOMES]
-                    if odd:
-                        raise ValueError(f"{path}, line {rows.line_num}: {odd[0]!r} is neither correct nor fail")
-                    questions.append(([OUTCOMES[row[name]] for name in variants], row))
+                key, cells = row["Question ID"], [row[name] for name in variants]
+                if not key or not any(cell in OUTCOMES for cell in cells):
+                    continue
+                if odd := [cell for cell in cells if cell not in OUTCOMES]:
+                    raise ValueError(f"{path}, line {rows.line_num}: {odd[0]!r} is neither correct nor fail")
+                if key in questions:
+                    twice.append(key)
+                else:
+                    questions[key] = ([OUTCOMES[cell] for cell in cells], row)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: cannot be read ({error})") from error
     if not questions:
         raise ValueError(f"{path}: no questions in the table")
-    return questions
+    return list(questions.values()), twice
 
 
 def _by(questions: Sequence[Question], kind: str) -> dict[str, Any]:

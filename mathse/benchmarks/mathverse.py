@@ -21,6 +21,7 @@ from mathse.data.files import Row
 from mathse.settings import settings
 from mathse.types import Problem
 
+TEXT_ONLY = "Text Only"
 CHOICE = re.compile(r"^\s*\(?([A-F])\)?\s*[:.]\s*(.*?)\s*$", re.MULTILINE)
 
 
@@ -70,6 +71,10 @@ class MathVerse(Scorable):
 
     def parts(self, problem: Problem) -> dict[str, Sequence[str]]:
         return {part: [problem.facts[part]] for part in ("version", "subject", "subfield", "type")}
+
+    def apart(self, problem: Problem) -> str:
+        """The text-only version has no picture, and a table of its own."""
+        return TEXT_ONLY if problem.facts["version"] == TEXT_ONLY else ""
 
     def cluster(self, problem: Problem) -> str:
         """The versions of one problem belong together."""

@@ -28,6 +28,8 @@ class MathVisionProblems(Stored):
 
     def problem(self, row: Row) -> Problem:
         choices = tuple(str(choice) for choice in row["options"])
+        if choices and row["answer"] not in LETTERS[: len(choices)]:
+            raise ValueError(f"answer {row['answer']!r} is the letter of no choice")
         question = re.sub(r"\s*<image\d+>", "", row["question"]).strip()
         question += "".join(f"\n({name}) {choice}" for name, choice in zip(LETTERS, choices, strict=False))
         return Problem(

@@ -18,6 +18,7 @@ from typing import ClassVar, Literal
 from mathse.answers import extract
 from mathse.answers.numbers import number
 from mathse.answers.options import LETTERS
+from mathse.answers.programs import printed
 from mathse.answers.writing import plain
 from mathse.benchmarks.scoring import Outcome, Response, Rule, Scorable, lenient, outcome, strict
 from mathse.benchmarks.stored import Stored
@@ -111,8 +112,12 @@ def authors(problem: Problem, response: Response, *, integer: Whole) -> Outcome:
 
 
 def own_extraction(problem: Problem, text: str) -> str:
-    """Our extraction, in the form that the authors' normalisation takes: a letter, a number without its unit, or text."""
-    answer = extract(text, problem) or ""
+    """Our extraction, in the form that the authors' normalisation takes: a letter, a number without its unit, or text.
+
+    Of a program it is what that prints, as the authors have it, who run programs.
+    """
+    said = printed(text)
+    answer = (extract(text, problem) or "") if said is None else said
     if problem.choices:
         return answer
     found = number(plain(answer))

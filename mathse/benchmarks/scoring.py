@@ -8,25 +8,24 @@ A rule takes a problem and a response and gives an Outcome. Each benchmark has i
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from mathse.answers import PARSER, compare, extract
+from mathse.answers import compare, extract
 from mathse.answers.exact import decide
 from mathse.answers.formulas import is_formula
 from mathse.answers.numbers import number
 from mathse.answers.options import letter
 from mathse.answers.values import value
 from mathse.answers.writing import plain
-from mathse.benchmarks.stored import rows_of
 from mathse.data.files import Row
-from mathse.statistics import bootstrap, wilson
-from mathse.store import canonical
 from mathse.teacher import Teacher
 from mathse.types import Problem, read_jsonl
+
+if TYPE_CHECKING:
+    from mathse.benchmarks.tables import Report
 
 Status = Literal["correct", "wrong", "undecided", "missing"]
 
@@ -127,12 +126,18 @@ class Scorable:
         """What keeps problems together that are one problem in several versions."""
         return problem.id
 
+    def apart(self, problem: Problem) -> str:
+        """The name of the table that the problem counts in beside the score; empty for one that counts in the score."""
+        return ""
+
     def response(self, row: Row) -> Response:
-        """The response that a row holds. Raises KeyError where it names no problem."""
+        """The response that a row holds. Raises KeyError where it names no problem, TypeError where the response is no text."""
         row = row.get("solution", row)
         key = next((row[name] for name in self.ID if row.get(name) is not None), None)
         key = row["problem"]["id"] if key is None else key
         text = next((row[name] for name in self.TEXT if row.get(name) is not None), "")
+        if not isinstance(text, (str, int, float)):
+            raise TypeError("a response should be a text")
         stored = row.get(self.EXTRACTION)
         kept = None if stored is None or row.get("has_extraction") is False else str(stored)
         return Response(str(key), str(text), kept, row=row)
@@ -142,161 +147,20 @@ class Scorable:
     ) -> Report:
         """The score of the stored responses under one rule, or under all of them with what they disagree on.
 
-        `teacher` judges what the rule leaves undecided.
+        `teacher` judges what the rule leaves undecided. Raises ValueError for files that cannot be read, and with `strict` for
+        responses with any fault.
         """
-        from mathse.benchmarks import judge
+        from mathse.benchmarks.responses import read_responses
+        from mathse.benchmarks.tables import report
 
         if problems is None:
             raise ValueError("problems= is missing: the file of the benchmark's problems")
         known = self.stored_problems(problems)
         inputs = read_responses(responses, self, known)
-        if strict and (faults := inputs.counts()):
-            kind, fault = next(iter(faults.items()))
-            raise ValueError(
-                f"{responses}: {fault['count']} {kind} ({', '.join(fault['first'])}); strict=true refuses that"
-            )
-        rules = self.rules()
-        rule = next(iter(rules)) if rule == "authors" else rule
-        if rule not in (*rules, "all"):
-            raise ValueError(f"rule={rule}: {self.name} has the rules {', '.join(rules)}, and all")
-        outcomes = {
-            name: decided(apply, known, inputs.responses) for name, apply in rules.items() if rule in (name, "all")
-        }
-        if teacher:
-            outcomes = {name: judge.settle(known, inputs.responses, found, teacher) for name, found in outcomes.items()}
-        asked = {"judge": canonical(teacher), "prompt": judge.prompt_hash()} if teacher else {}
-        tallies = {
-            name: {"rule": name, **tally(self, known, found), "identity": identity(name, inputs) | asked}
-            for name, found in outcomes.items()
-        }
-        rows: list[dict[str, Any]] = [
-            {"id": problem.id, "outcomes": {name: vars(found[place]) for name, found in outcomes.items()}}
-            for place, problem in enumerate(known)
-        ]
-        if rule != "all":
-            return Report({"benchmark": self.name, **tallies[rule], "inputs": inputs.counts()}, rows)
-        split = [row["id"] for row in rows if len({found["status"] for found in row["outcomes"].values()}) > 1]
-        result = {"benchmark": self.name, "rule": "all", "n": len(known), "rules": tallies, "disagreements": split}
-        return Report({**result, "inputs": inputs.counts()}, rows)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `mathse.score` prints, and the outcome of each problem."""
-
-    result: dict[str, Any]
-    outcomes: list[dict[str, Any]]
-
-
-@dataclass
-class Inputs:
-    """The responses of a file by problem id, and what is wrong with the file, as the ids or lines concerned."""
-
-    responses: dict[str, Response]
-    problems: dict[str, list[str]]
-
-    def counts(self) -> dict[str, dict[str, Any]]:
-        """How many of each, and the first ten."""
-        return {kind: {"count": len(names), "first": names[:10]} for kind, names in self.problems.items() if names}
-
-
-def identity(rule: str, inputs: Inputs) -> dict[str, Any]:
-    """What decides a score beside the responses: two scores may be compared where these are the same.
-
-    `judge` and `prompt` (its hash) are those of the judge, if one was asked; how stored responses were made is not known.
-    """
-    own = next(iter(inputs.responses.values())).own or not rule.startswith("authors")
-    extraction = "own" if own else "stored"
-    return {"rule": rule, "parser": PARSER, "extraction": extraction, "judge": None, "prompt": None, "decoding": None}
-
-
-def read_responses(path: Path, benchmark: Scorable, problems: Sequence[Problem]) -> Inputs:
-    """The first response to each problem; what is missing, twice, foreign, empty or unreadable is named."""
-    known = {problem.id for problem in problems}
-    found: dict[str, Response] = {}
-    wrong: dict[str, list[str]] = {kind: [] for kind in ("unreadable", "foreign", "duplicate", "empty", "missing")}
-    for place, row in _readable(path, wrong["unreadable"]):
-        try:
-            response = benchmark.response(row)
-        except (KeyError, TypeError, AttributeError):
-            wrong["unreadable"].append(place)
-            continue
-        if response.id not in known:
-            wrong["foreign"].append(response.id)
-        elif response.id in found:
-            wrong["duplicate"].append(response.id)
-        else:
-            found[response.id] = response
-            if not response.text.strip():
-                wrong["empty"].append(response.id)
-    if not found:
-        raise ValueError(f"{path}: no response to any of the {len(problems)} problems; is it a file of this benchmark?")
-    if any(response.stored for response in found.values()):
-        found = {key: replace(response, own=False) for key, response in found.items()}
-    wrong["missing"] = [problem.id for problem in problems if problem.id not in found]
-    return Inputs(found, wrong)
-
-
-def _readable(path: Path, unreadable: list[str]) -> Iterable[tuple[str, Row]]:
-    """The rows of a file; of one that is torn or in a wrong encoding, those of its lines that can be read."""
-    if not path.is_file():
-        raise ValueError(f"{path}: there is no such file")
-    try:
-        return rows_of(path)
-    except ValueError:
-        rows = []
-        for line_number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-            try:
-                row = json.loads(line.decode("utf-8-sig")) if line.strip() else None
-            except (ValueError, RecursionError):
-                unreadable.append(f"line {line_number}")
-                continue
-            if isinstance(row, dict):
-                rows.append((f"line {line_number}", row))
-            elif row is not None:
-                unreadable.append(f"line {line_number}")
-        return rows
-
-
-def decided(rule: Rule, problems: Sequence[Problem], responses: Mapping[str, Response]) -> list[Outcome]:
-    """The outcome of each problem, in order."""
-    return [rule(problem, responses[problem.id]) if problem.id in responses else MISSING for problem in problems]
-
-
-def tally(benchmark: Scorable, problems: Sequence[Problem], outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """n, correct, accuracy and its interval (Wilson's, or a bootstrap by cluster), and n, correct, accuracy by each part."""
-    groups: dict[str, dict[str, list[bool]]] = {}
-    right = [outcome.status == "correct" for outcome in outcomes]
-    for problem, correct in zip(problems, right, strict=True):
-        for kind, names in benchmark.parts(problem).items():
-            for name in names:
-                groups.setdefault(kind, {}).setdefault(name, []).append(correct)
-    statuses = [outcome.status for outcome in outcomes]
-    return {
-        **share(right),
-        "ci95": list(_interval(right, [benchmark.cluster(problem) for problem in problems])),
-        "missing": statuses.count("missing"),
-        "undecided": statuses.count("undecided"),
-        "decided": {
-            who: sum(o.by == who and o.status in ("correct", "wrong") for o in outcomes) for who in ("rule", "judge")
-        },
-        "by": {kind: {name: share(group[name]) for name in sorted(group)} for kind, group in sorted(groups.items())},
-    }
-
-
-def _interval(right: Sequence[bool], clusters: Sequence[str]) -> tuple[float, float]:
-    """Wilson's interval, or a bootstrap by cluster; where that has nothing to vary, Wilson's with a cluster as one problem."""
-    n = len(set(clusters))
-    if n == len(right):
-        return wilson(sum(right), n)
-    if n < 2 or all(right) or not any(right):
-        return wilson(round(n * sum(right) / len(right)), n)
-    return bootstrap(right, clusters)
-
-
-def share(right: Sequence[bool]) -> dict[str, Any]:
-    """n, correct and accuracy."""
-    return {"n": len(right), "correct": sum(right), "accuracy": sum(right) / max(1, len(right))}
+        if strict and (faults := inputs.faults()):
+            raise ValueError(f"{responses}: {'; '.join(faults)}; strict=true refuses that")
+        found = report(self, known, [inputs.responses], rule=rule, teacher=teacher)
+        return replace(found, result={**found.result, "inputs": inputs.counts()}, faults=inputs.faults())
 
 
 def choice_letter(answer: str, choices: Sequence[str]) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from mathse.settings import settings
+from mathse.types import Chat
 
 
 @settings
@@ -39,3 +42,12 @@ class Completion:
     stopped: bool = False
     refused: str = ""
     chance: float | None = None
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What answers chats by itself, where no weights are loaded here: see `mathse.generation.server`."""
+
+    def complete(self, chats: Sequence[Chat], sampling: Sampling) -> list[list[Completion]]:
+        """`sampling.samples` completions of each chat, in order."""
+        ...

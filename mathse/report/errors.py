@@ -34,6 +34,14 @@ def with_reasons(judged: Sequence[Judged], diagnosed: Sequence[Judged]) -> list[
     return [row for row in (asked.get(row.solution.id, row) for row in judged) if not row.verdict.brief]
 
 
+def error_counts(wrong: Sequence[Judged]) -> dict[str, int]:
+    """How many of wrong solutions, with what a source says of each, are of each type; where it sees no error, unclassified."""
+    found = Counter(
+        error_type(row.verdict.analysis) if row.verdict.status == "wrong" else UNCLASSIFIED for row in wrong
+    )
+    return {kind: found[kind] for kind in (*TYPES, UNCLASSIFIED)}
+
+
 def error_table(judged: Mapping[str, Sequence[Judged]]) -> list[list[str]]:
     """A row for each name: how many of its solutions were judged wrong, and the percentage of each type. Header first."""
     names = [*TYPES, UNCLASSIFIED]

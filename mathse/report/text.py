@@ -15,6 +15,7 @@ from mathse.report.plot import accuracy_plot
 from mathse.report.problems import data_lines, data_sections
 from mathse.report.reflection import reflection_table
 from mathse.report.summary import Scored, agreed, by_part, on_held_out
+from mathse.statistics import holm
 from mathse.store import Artifact
 from mathse.types import Judged
 
@@ -190,6 +191,17 @@ def further(summary: Mapping[str, Any]) -> list[str]:
     return [f"{c['a']} to {c['b']}: {100 * c['difference']:+.1f} points, p {c['p_mcnemar']:.2g}" for c in rest]
 
 
+def comparison_table(summary: Mapping[str, Any]) -> list[list[str]]:
+    """The comparisons of two models each, header first, with p adjusted for all of them."""
+    compared = summary["comparisons"]
+    adjusted = holm([c["p_mcnemar"] for c in compared])
+    rows = [
+        [c["a"], c["b"], f"{100 * c['difference']:+.1f}", f"{c['p_mcnemar']:.2g}", f"{p:.2g}"]
+        for c, p in zip(compared, adjusted, strict=True)
+    ]
+    return [["from", "to", "change", "p", "p (Holm)"], *rows]
+
+
 def next_thing(summary: Mapping[str, Any], argv: Sequence[str] = ()) -> str:
     """A command that builds on this run, with the overrides that `argv` gave it."""
     more = {"sft": "stage=evolve", "evolve": "stage=reflect"}.get(summary["stage"], f"K={summary['K'] + 1}")
@@ -227,7 +239,8 @@ def write_markdown(
         f"Accuracy on {first['n']} test problems ({first['benchmark']}); "
         "change in points and exact McNemar p against the model above.",
         markdown(results(summary)),
-        *further(summary),
+        "Holm's p is adjusted for all comparisons of the run.",
+        markdown(comparison_table(summary)),
         "![Accuracy by stage](accuracy.png)",
         *data_sections(summary),
     ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mathse.generation import Sampling
+from mathse.generation import Engine, Sampling
 from mathse.shards import in_chunks
 from mathse.store import Artifact, Runtime, means
 from mathse.types import Chat, Model, Problem, Solution, Turn, language_of, read_jsonl, without
@@ -65,10 +65,14 @@ def _stored(model: Model) -> Path | None:
 
 def solve(model: Model, problems: Sequence[Problem], sampling: Sampling, seed: int, runtime: Runtime) -> list[Solution]:
     """`sampling.samples` solutions of each problem, those of one problem together; none of a problem that the backbone cannot take."""
-    from mathse.generation.torch import complete
+    chats = [ask(problem) for problem in problems]
+    if isinstance(model.backbone, Engine):
+        completions = model.backbone.complete(chats, sampling)
+    else:
+        from mathse.generation.torch import complete
 
-    seeds = [f"{seed}/{problem.id}" for problem in problems]
-    completions = complete(loaded(model, runtime), [ask(problem) for problem in problems], sampling, seeds)
+        seeds = [f"{seed}/{problem.id}" for problem in problems]
+        completions = complete(loaded(model, runtime), chats, sampling, seeds)
     return [
         Solution(problem, completion.text, model.name, index)
         for problem, tries in zip(problems, completions, strict=True)

@@ -25,6 +25,13 @@ def judge(out: Path, *, solutions: Artifact, source: Source, runtime: Runtime) -
     return {"generated": len(judged), **agreement(judged), "not_asked": _not_asked(judged)}
 
 
+def rejudge(out: Path, *, judged: Artifact, source: Source, runtime: Runtime) -> dict[str, float]:
+    """Another source's verdict on each solution of a judged.jsonl, asked right or wrong -> judged.jsonl, in the same order."""
+    rows = [row.solution for row in read_jsonl(Judged, judged.path / "judged.jsonl")]
+    again = _judged(out, rows, source, runtime, why=False)
+    return {**agreement(again), "not_asked": _not_asked(again)}
+
+
 def agreement(judged: Sequence[Judged]) -> dict[str, float]:
     """Counts by status, and how the verdicts agree with the reference answers."""
     right = [matches(row.solution) for row in judged]

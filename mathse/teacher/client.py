@@ -160,7 +160,7 @@ class Client:
         if not self.teacher.is_model(answer.model):
             raise TeacherStops(
                 f"{self.teacher.base_url} answers as {answer.model!r} when asked for {self.teacher.model!r}; if they are the same, "
-                f"say so with teacher.served_as={answer.model}"
+                f"say so with {self.teacher.group}.served_as={answer.model}"
             )
         return dataclasses.replace(answer, text=without_key(self.teacher, answer.text))
 

@@ -57,6 +57,8 @@ class ApiTeacher:
         "batching",
     )
 
+    group: ClassVar[str] = "teacher"  # of conf/, for what is said to users
+
     model: str
     temperature: float | None
     top_p: float | None
@@ -83,25 +85,27 @@ class ApiTeacher:
         # Errors here never repeat a value that could be a key in the wrong place.
         if self.key_env is not None and not re.fullmatch(r"[A-Z][A-Z0-9_]{0,63}", self.key_env):
             raise ValueError(
-                "teacher.key_env should be the NAME of an environment variable, e.g. OPENAI_API_KEY; keys never stand in settings"
+                f"{self.group}.key_env should be the NAME of an environment variable, e.g. OPENAI_API_KEY; keys never stand in settings"
             )
         if not re.fullmatch(r"https?://[\w.:\[\]-]+(/[\w./~-]*)?", self.base_url):
             raise ValueError(
-                "teacher.base_url should look like https://host/v1, without user, password or query; the key goes into the environment"
+                f"{self.group}.base_url should look like https://host/v1, without user, password or query; the key goes in the environment"
             )
         if self.concurrency < 1 or self.max_tokens < 1 or self.timeout <= 0:
-            raise ValueError("teacher: concurrency, max_tokens and timeout should be more than 0")
+            raise ValueError(f"{self.group}: concurrency, max_tokens and timeout should be more than 0")
         if min(self.requests_per_minute, self.tokens_per_minute, self.retries, self.backoff) < 0:
-            raise ValueError("teacher: requests_per_minute, tokens_per_minute, retries and backoff should be 0 or more")
+            raise ValueError(
+                f"{self.group}: requests_per_minute, tokens_per_minute, retries and backoff should be 0 or more"
+            )
         unknown = set(self.step_budgets_usd) - set(STEPS)
         if unknown:
             raise ValueError(
-                f"teacher.step_budgets_usd: there is no step {min(unknown)!r}; they are {', '.join(STEPS)}"
+                f"{self.group}.step_budgets_usd: there is no step {min(unknown)!r}; they are {', '.join(STEPS)}"
             )
         capped = [cap for cap in (self.budget_usd, *self.step_budgets_usd.values()) if cap is not None]
         if capped and self.price is None:
             raise ValueError(
-                f"teacher.budget_usd: no price of {self.model!r} in teacher.prices, so no budget can be held; add its price, "
+                f"{self.group}.budget_usd: no price of {self.model!r} in {self.group}.prices, so no budget can be held; add its price, "
                 "or take no budget"
             )
 
@@ -125,7 +129,7 @@ class ApiTeacher:
         key = os.environ.get(self.key_env, "").strip()
         if not key:
             raise ValueError(
-                f"teacher: set ${self.key_env} to the key of {self.base_url}, or teacher.key_env=null where none is needed"
+                f"{self.group}: set ${self.key_env} to the key of {self.base_url}, or {self.group}.key_env=null where none is needed"
             )
         return key
 
