@@ -11,6 +11,7 @@ import pytest
 
 from mathse.settings import settings
 from mathse.store import DOING, Artifact, Doing, Runtime, Store, canonical, means, name_of, recipe_of
+from mathse.store.difference import explanation
 
 RUNTIME = Runtime(device="cpu", threads=1, batch_size=4, isolate=False, unfold=True, recompute=False, save_every=1.0)
 CALLS: list[str] = []
@@ -216,8 +217,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_explain_names_the_part_of_the_recipe_that_differs(store: Store) -> None:
     store.run(bake, flour=1, seed=0)
-    told = store.explanation(recipe_of(bake, {"flour": 2, "seed": 0}))
-    assert "inputs.flour: 1 -> 2" in told
+    told = explanation(store.root, recipe_of(bake, {"flour": 2, "seed": 0}))
+    assert "flour: 1 -> 2" in told
     assert "seed" not in told
 
 
