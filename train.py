@@ -61,7 +61,9 @@ def job(cfg: DictConfig) -> None:
             sys.exit(say(error))
         return
     alone = hydra.launcher._target_.endswith(".BasicLauncher")  # else others write to the same terminal
-    with viewed(live=alone), labelled(label(hydra.job.num)), outcome(hydra.job.num) as told:
+    name = label(hydra.job.num)
+    with viewed(live=alone) as view, labelled(name), outcome(hydra.job.num) as told:
+        view.job = name
         try:
             told["summary"] = run(cfg)
         except Exception as error:

@@ -117,8 +117,9 @@ class Live(View):
     def _draw(self) -> RenderableType:
         parts: list[RenderableType] = []
         if self.step:
-            since = duration(round(time.monotonic() - self.since))
-            words: Words = [(self.stage, "bold"), *["  "] * bool(self.stage), self.step, (f"  {since}", "dim")]
+            since = time.monotonic() - self.since
+            words: Words = [(self.job, "dim"), (self.stage, "bold"), *["  "] * bool(self.stage), self.step]
+            words.append((f"  {since:.0f} s" if since < 100 else f"  {duration(since)}", "dim"))
             parts.append(Text.assemble(*words, no_wrap=True, overflow="ellipsis"))
         if self.works:
             bars = Table.grid(padding=(0, 1))

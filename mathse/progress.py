@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 PLAIN_EVERY, PLAIN_SELDOM = 10.0, 60.0  # seconds between plain lines, at first and of work that takes long
 RELAY = "MATHSE_RELAY"  # set where another process shows our progress (mathse/store/apart.py)
-MARK = "\x1eprogress "  # begins a line that is for that process
+MARK = "\x01progress "  # begins a line that is for that process
 RELAY_EVERY = 0.2
 
 
@@ -54,6 +54,7 @@ class View:
     """Where progress is shown. This one prints a plain line now and then."""
 
     def __init__(self) -> None:
+        self.job = ""  # of several, which
         self.where = ""
         self.last: dict[int, float] = {}
 

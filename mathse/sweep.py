@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FOLDER = "MATHSE_SWEEP"  # the variable that tells jobs, wherever they run, where the sweep's folder is
 JOBS, TABLE = "jobs.json", "sweep.md"
+LONGEST = 80  # characters of what went wrong in the table; the whole stands above it
 
 
 class Sweep(Callback):
@@ -105,7 +106,8 @@ def closing(at: Path) -> tuple[str, int]:
 def _cells(told: Mapping[str, Any]) -> list[str]:
     took = duration(told["seconds"]) if "seconds" in told else ""
     if "failed" in told:
-        return [f"failed: {told['failed']}", "", "", "", "", took]
+        why = told["failed"]
+        return [f"failed: {why if len(why) <= LONGEST else f'{why[:LONGEST]} …'}", "", "", "", "", took]
     if not told.get("summary"):  # dry_run=true
         return ["done", "", "", "", "", took]
     summary = json.loads(Path(told["summary"]).read_text(encoding="utf-8"))

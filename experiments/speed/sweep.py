@@ -2,10 +2,11 @@
 
     python experiments/speed/sweep.py [--K 0 1 2 3 4] [--small] [--keep DIR] [stage=evolve …]
 
-Runs `train.py -m K=0,1,2,3,4` in one new store, then each K alone in another new one, and prints seconds, seconds of processor (which other work on the
-machine disturbs less) and steps computed. Its last lines are the ratios: the sweep over its longest run as it is, and without the steps
-that the longest run does not have: the reflection, the final training and its evaluation are each K's own. Wanted: at most 1.3 without them.
---small: sizes at which all this takes minutes; the models learn next to nothing, the steps are the same. Other words are overrides.
+Runs `train.py -m K=0,1,2,3,4` in one new store, then each K alone in another new one, and prints seconds, seconds of processor (less
+disturbed by other work on the machine) and steps computed. Its last lines are the ratios: the sweep over its longest run as it is, and
+without the steps that the longest run does not have: the reflection, the final training and its evaluation are each K's own. Wanted: at
+most 1.3 without them. --small: sizes at which all this takes minutes; the models learn next to nothing, the steps are the same. Other
+words are overrides.
 """
 
 from __future__ import annotations
