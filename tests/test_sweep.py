@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mathse.config import CONF
+from mathse.config import CONF, load
 from mathse.sweep import FOLDER, closing, label, outcome
 
 ROOT = CONF.parent
@@ -116,13 +116,16 @@ def test_there_is_a_preset_for_each_question() -> None:
     assert PRESETS == ["k", "lora", "sampling", "seed_size", "seeds"]
 
 
-def grid(name: str) -> list[set[str]]:
-    """The jobs of a W&B sweep file, each as its overrides."""
-    parameters = yaml.safe_load((ROOT / "sweeps" / f"{name}.yaml").read_text())["parameters"]
-    return [
-        {f"{key}={value}" for key, value in zip(parameters, values)}
-        for values in itertools.product(*(parameter["values"] for parameter in parameters.values()))
-    ]
+def grid(name: str) -> list[list[str]]:
+    """The jobs of a W&B sweep file, each as the words that W&B's agent puts behind `train.py`."""
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command_args, load_sweep_config
+
+    config = load_sweep_config(str(ROOT / "sweeps" / f"{name}.yaml"))
+    assert config is not None
+    keys = list(config["parameters"])
+    values = itertools.product(*(parameter["values"] for parameter in config["parameters"].values()))
+    jobs = [{key: {"value": value} for key, value in zip(keys, chosen)} for chosen in values]
+    return [create_sweep_command_args({"args": job})["args_no_hyphens"] for job in jobs]
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -134,6 +137,8 @@ def test_wandb_can_read_a_sweep_file_and_its_agent_starts_train_py_with_override
     assert (ROOT / sweep["program"]).exists()
     assert sweep["command"] == ["${env}", "${interpreter}", "${program}", "${args_no_hyphens}"]
     assert all(set(parameter) == {"values"} and parameter["values"] for parameter in sweep["parameters"].values())
+    for words in grid(name):
+        load(*words)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -142,7 +147,7 @@ def test_a_preset_and_the_wandb_file_of_its_name_have_the_same_jobs(name: str, t
     done = train(tmp_path, f"sweep={name}", "dry_run=true", *(["seed_size=0"] if name != "seed_size" else ["K=-1"]))
     assert done.returncode == 1
     (jobs,) = tmp_path.glob("sweeps/*/jobs.json")
-    found = [set(job) for job in json.loads(jobs.read_text())]
+    found = json.loads(jobs.read_text())
     wanted = grid(name)
     assert sorted(map(sorted, found)) == sorted(map(sorted, wanted))
     assert len(table(done.stdout)) == len(wanted)
