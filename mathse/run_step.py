@@ -42,6 +42,8 @@ def main() -> None:
         if os.environ.get("MATHSE_TRACEBACK"):
             raise
         sys.exit(f"mathse: {error}")
+    except KeyboardInterrupt:  # the run, which it reached too, says so
+        sys.exit(130)
     (work / METRICS).write_text(json.dumps(metrics))
 
 

@@ -69,18 +69,21 @@ def label(number: int) -> str:
 @contextmanager
 def outcome(number: int) -> Iterator[dict[str, Any]]:
     """What became of a job, to be filled in; it is kept in the sweep's folder, with the time that the job took."""
+    at, since = folder(), time.monotonic()
     told: dict[str, Any] = {}
-    since = time.monotonic()
+    _keep(at, number, {"failed": "did not end"})  # its process may be killed
     try:
         yield told
     except BaseException:
         told.setdefault("failed", "interrupted")
         raise
     finally:
-        told["seconds"] = round(time.monotonic() - since, 1)
-        at = folder()
-        if at:
-            write_text(at / f"{number}.json", json.dumps(told) + "\n")
+        _keep(at, number, told | {"seconds": round(time.monotonic() - since, 1)})
+
+
+def _keep(at: Path | None, number: int, told: Mapping[str, Any]) -> None:
+    if at:
+        write_text(at / f"{number}.json", json.dumps(told) + "\n")
 
 
 def begun(at: Path) -> bool:
@@ -95,7 +98,7 @@ def closing(at: Path) -> tuple[str, int]:
     failed = 0
     for i, words in enumerate(known):
         path = at / f"{i}.json"
-        told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"failed": "did not end"}
+        told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"failed": "was not begun"}
         failed += "failed" in told
         rows.append([str(i + 1), " ".join(words), *_cells(told)])
     text = aligned(rows)

@@ -30,8 +30,13 @@ def in_own_process(work: Path) -> dict[str, float]:
         assert process.stderr
         errors = threading.Thread(target=_pass_on, args=(process.stderr, sys.stderr))
         errors.start()
-        relayed(process.stdout)
-        errors.join()
+        try:
+            relayed(process.stdout)
+        except BaseException:  # an interrupt, say
+            process.kill()
+            raise
+        finally:
+            errors.join()
     if process.returncode:
         raise RuntimeError(f"{work.name.removesuffix(PARTIAL)} failed with exit status {process.returncode}; see above")
     metrics: dict[str, float] = json.loads((work / METRICS).read_text())
