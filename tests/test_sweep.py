@@ -47,7 +47,7 @@ def table(out: str) -> list[str]:
 
 
 def test_a_job_that_fails_takes_no_other_along_and_is_shown_as_failed(tmp_path: Path) -> None:
-    done = train(tmp_path, "-m", "K=0,x,1", "dry_run=true", "tracker=none", "seed_size=30")
+    done = train(tmp_path, "-m", "K=0,x,1", "dry_run=true", "seed_size=30", *TINY[3:])
     assert done.returncode == 1
     rows = table(done.stdout)
     assert [row.split()[:3] for row in rows] == [["1", "K=0", "done"], ["2", "K=x", "failed:"], ["3", "K=1", "done"]]

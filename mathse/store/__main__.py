@@ -24,15 +24,18 @@ Words = dict[str, str]
 
 
 def ls(contents: Contents, names: Sequence[str], given: Words) -> str:
+    """All artifacts, or those asked for, and the runs."""
     return look.listing(contents, names, given.get("sort", "used"))
 
 
 def show(contents: Contents, names: Sequence[str], given: Words) -> str:
+    """One artifact."""
     (name,) = _exactly(1, names, "show NAME")
     return look.one(contents, contents.find(name), whole=_flag(given, "whole"))
 
 
 def diff(contents: Contents, names: Sequence[str], given: Words) -> str:
+    """What differs between two recipes."""
     a, b = (contents.find(name) for name in _exactly(2, names, "diff A B"))
     found = differences(contents.root, a.record or {}, b.record or {})
     if not found:
@@ -42,6 +45,7 @@ def diff(contents: Contents, names: Sequence[str], given: Words) -> str:
 
 
 def verify(contents: Contents, names: Sequence[str], given: Words) -> str:
+    """That all is as it was made. Raises Broken with the whole where something is not."""
     _exactly(0, names, "verify")
     found, text = look.verified(contents)
     if found:
@@ -50,6 +54,7 @@ def verify(contents: Contents, names: Sequence[str], given: Words) -> str:
 
 
 def gc(contents: Contents, names: Sequence[str], given: Words) -> str:
+    """What may go; with delete=true it is gone."""
     _exactly(0, names, "gc [delete=true] [keep=A,B] [days=7]")
     try:
         days = float(given.get("days", "7"))
