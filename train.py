@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,9 @@ os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are, and are s
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-FAILED: list[str] = []
 
-
-def run(cfg: DictConfig) -> None:
-    """One job: the models of Algorithm 1, their accuracy on the benchmark, and a report."""
+def run(cfg: DictConfig) -> str:
+    """One job: the models of Algorithm 1, their accuracy on the benchmark, and a report, whose summary's path is returned."""
     from mathse.config import experiment
     from mathse.plan import plan
     from mathse.preflight import check
@@ -30,7 +29,7 @@ def run(cfg: DictConfig) -> None:
     store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=run_name(exp))
     if exp.dry_run:
         print(plan(exp, store), flush=True)
-        return
+        return ""
     if exp.scale != "tiny":
         check(exp)
     with Reporter(exp) as reporter:
@@ -38,24 +37,41 @@ def run(cfg: DictConfig) -> None:
         for model, scored in whole(exp, store.run):
             reporter.score(model, scored)
         reporter.finish()
+    return str((reporter.folder / "summary.json").resolve())
 
 
 def job(cfg: DictConfig) -> None:
-    """`run`, with a user's mistake as one line. In a sweep the other jobs go on."""
+    """`run`, with a user's mistake as one line. In a sweep whatever goes wrong ends this job alone."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
+    from mathse.live import labelled
+    from mathse.memory import release
+    from mathse.progress import viewed
     from mathse.run_step import MISTAKES
+    from mathse.sweep import label, outcome
 
-    try:
-        run(cfg)
-    except MISTAKES as error:
-        if os.environ.get("MATHSE_TRACEBACK"):
-            raise
-        FAILED.append(say(error))
-        if HydraConfig.get().mode == RunMode.RUN:
-            sys.exit(FAILED[-1])
-        print(FAILED[-1], file=sys.stderr, flush=True)
+    hydra = HydraConfig.get()
+    if hydra.mode == RunMode.RUN:
+        try:
+            run(cfg)
+        except MISTAKES as error:
+            if os.environ.get("MATHSE_TRACEBACK"):
+                raise
+            sys.exit(say(error))
+        return
+    alone = hydra.launcher._target_.endswith(".BasicLauncher")  # else others write to the same terminal
+    name = label(hydra.job.num)
+    with viewed(live=alone) as view, labelled(name), outcome(hydra.job.num) as told:
+        view.job = name
+        try:
+            told["summary"] = run(cfg)
+        except Exception as error:
+            if not isinstance(error, MISTAKES) or os.environ.get("MATHSE_TRACEBACK"):
+                traceback.print_exc()
+            told["failed"] = say(error).removeprefix("mathse: ")
+            print(say(error), file=sys.stderr, flush=True)
+        release(cycles=True)
 
 
 def say(error: BaseException) -> str:
@@ -73,14 +89,24 @@ def main() -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    from mathse.sweep import begun, closing, folder
+
+    wrong = ""
     try:
         hydra.main(config_path="conf", config_name="config", version_base="1.3")(job)()
-    except (HydraException, OmegaConfBaseException, ValueError) as error:  # a group that is given true is a ValueError
-        sys.exit(say(error))
-    if FAILED:
-        sys.exit(
-            f"mathse: {len(FAILED)} of the jobs failed, see above; the same command again computes only what is missing"
-        )
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:  # a group that is given true is a ValueError
+        if os.environ.get("MATHSE_TRACEBACK"):
+            raise
+        wrong = say(error)
+    except KeyboardInterrupt:
+        wrong = "mathse: interrupted; the same command goes on where it was"
+    at = folder()
+    if at and begun(at):
+        table, failed = closing(at)
+        print(f"\n{table}\n\n{at}", flush=True)
+        if failed and not wrong:
+            wrong = f"mathse: {failed} of the jobs failed; the same command again computes only what is missing"
+    sys.exit(wrong or 0)
 
 
 if __name__ == "__main__":

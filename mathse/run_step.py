@@ -9,15 +9,30 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 
+from mathse.progress import RELAY
 from mathse.store import CALL, METRICS, RECIPE, call, find, restore
 
 # What a user or an endpoint can cause; anything else is ours, and shows its traceback.
 MISTAKES = (ValueError, TypeError, OSError, RuntimeError)
 
 
+def end_with_the_run() -> None:
+    """End when the process that started this one does: its lock goes with it, and another may begin in the same directory."""
+
+    def wait() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(1)
+
+    if RELAY in os.environ:  # else it was started by hand, and its input says nothing
+        threading.Thread(target=wait, daemon=True).start()
+
+
 def main() -> None:
+    end_with_the_run()
     work = Path(sys.argv[1])
     step = find(json.loads((work / RECIPE).read_text(encoding="utf-8"))["step"])
     given = restore(json.loads((work / CALL).read_text(encoding="utf-8")), work.parent)
@@ -27,6 +42,8 @@ def main() -> None:
         if os.environ.get("MATHSE_TRACEBACK"):
             raise
         sys.exit(f"mathse: {error}")
+    except KeyboardInterrupt:  # the run, which it reached too, says so
+        sys.exit(130)
     (work / METRICS).write_text(json.dumps(metrics))
 
 

@@ -3,14 +3,19 @@
 import json
 import multiprocessing
 import os
+import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
 from mathse.settings import settings
 from mathse.store import DOING, Artifact, Doing, Runtime, Store, canonical, means, name_of, recipe_of
+from mathse.store.difference import explanation
 
 RUNTIME = Runtime(device="cpu", threads=1, batch_size=4, isolate=False, unfold=True, recompute=False, save_every=1.0)
 CALLS: list[str] = []
@@ -185,8 +190,6 @@ def test_the_record_says_what_made_it(store: Store) -> None:
 
 
 def slow(out: Path, *, seconds: float) -> dict[str, float]:
-    import time
-
     time.sleep(seconds)
     with (out.parent / "computed.log").open("a") as log:
         log.write(f"{os.getpid()}\n")
@@ -208,6 +211,64 @@ def test_two_processes_that_want_one_recipe_compute_it_once(tmp_path: Path) -> N
     assert len((tmp_path / "computed.log").read_text().splitlines()) == 1
 
 
+def stumbles(out: Path, *, log: str) -> dict[str, float]:
+    with (out / ".journal").open("a") as journal:
+        journal.write(f"{os.getpid()}\n")
+    if len((out / ".journal").read_text().splitlines()) == 1:
+        time.sleep(60)  # the first is killed here
+    shutil.copy(out / ".journal", out / "journal.txt")
+    return {}
+
+
+def _stumble(root: Path) -> None:
+    Store(root, RUNTIME, name="first-run").run(stumbles, log="x")
+
+
+def test_who_waits_for_another_says_so_and_goes_on_where_that_one_was_killed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fork = multiprocessing.get_context("fork")
+    first = fork.Process(target=_stumble, args=(tmp_path,))
+    first.start()
+    while not list(tmp_path.glob("*/.journal")):
+        time.sleep(0.02)
+    second = fork.Process(target=_stumble, args=(tmp_path,))
+    second.start()
+    told = ""
+    while "waiting" not in told:
+        told += capfd.readouterr().out
+        time.sleep(0.02)
+    first.kill()
+    first.join()
+    second.join()
+    told += capfd.readouterr().out
+    assert f"process {first.pid}" in told
+    assert "for first-run is computing it, waiting" in told
+    assert "the other process ended without it, going on here" in told
+    (journal,) = tmp_path.glob("stumbles-*/journal.txt")
+    assert journal.read_text().split() == [str(first.pid), str(second.pid)]
+
+
+def test_a_step_in_a_process_of_its_own_ends_with_the_run_that_started_it(tmp_path: Path) -> None:
+    """Or else, once a killed run has lost its lock, two would work in the same directory."""
+    import psutil
+
+    code = (
+        "import sys; from pathlib import Path; from mathse.store import Runtime, Store; from mathse.steps.data import load\n"
+        "from mathse.figures.data import Figures\n"
+        "apart = Runtime(device='cpu', threads=1, batch_size=4, isolate=True, unfold=True, recompute=False, save_every=1.0)\n"
+        "Store(Path(sys.argv[1]), apart).run(load, data=Figures(size=100000, seed=1, split='train', families=()))"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
+    while not (steps := psutil.Process(run.pid).children()):
+        time.sleep(0.02)
+        assert run.poll() is None
+    run.kill()
+    run.wait()
+    psutil.wait_procs(steps, timeout=20)
+    assert not any(step.is_running() and step.status() != psutil.STATUS_ZOMBIE for step in steps)
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"store=.*cannot be written"):
@@ -216,9 +277,21 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 def test_explain_names_the_part_of_the_recipe_that_differs(store: Store) -> None:
     store.run(bake, flour=1, seed=0)
-    told = store.explanation(recipe_of(bake, {"flour": 2, "seed": 0}))
-    assert "inputs.flour: 1 -> 2" in told
+    told = explanation(store.root, recipe_of(bake, {"flour": 2, "seed": 0}))
+    assert "flour: 1 -> 2" in told
     assert "seed" not in told
+
+
+def test_explain_goes_down_to_the_cause(store: Store) -> None:
+    def recipe(flour: int, *, thick: bool) -> dict[str, Any]:
+        bread = store.run(bake, flour=flour, seed=0)
+        return recipe_of(slice_bread, {"bread": bread, "thick": thick})
+
+    assert "no slice_bread is stored yet" in explanation(store.root, recipe(1, thick=True))
+    store.run(slice_bread, bread=store.run(bake, flour=1, seed=0), thick=True)
+    told = explanation(store.root, recipe(2, thick=False)).splitlines()
+    assert told[1].startswith("  bread: bake-")
+    assert told[2:] == ["    since bake: flour: 1 -> 2", "  thick: True -> False"]
 
 
 def test_a_step_in_a_process_of_its_own_leaves_the_same_artifact(tmp_path: Path) -> None:

@@ -16,11 +16,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mathse.audit import Auditor
+from mathse.progress import View, viewed
 from mathse.report.errors import with_reasons
 from mathse.report.files import write_text
 from mathse.report.problems import about_data, kept_for_the_orm, write_leaks_page
 from mathse.report.reflection import quality
-from mathse.report.roles import role_of, round_of
+from mathse.report.roles import role_of, round_of, stage_of
 from mathse.report.summary import Scored, paid, summarise
 from mathse.report.text import closing, line, write_markdown
 from mathse.steps.data import judged_rows
@@ -53,6 +54,8 @@ class Reporter:
         self.name = run_name(exp)
         self.folder = Path(exp.report) / self.name
         self.tracker: Tracker | None = None
+        self.view = View()
+        self.open_until = contextlib.ExitStack()
 
     def __enter__(self) -> Reporter:
         try:
@@ -61,6 +64,7 @@ class Reporter:
             raise ValueError(
                 f"report={self.exp.report}: cannot be written ({error.strerror}); give another folder"
             ) from error
+        self.view = self.open_until.enter_context(viewed())
         print(f"{self.name}: {describe(self.exp)}", flush=True)
         if self.exp.tracker == "wandb":
             from mathse.report.wandb import start
@@ -72,12 +76,20 @@ class Reporter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._close(failed=kind is not None)
+        self.open_until.close()
         if kind:
             with contextlib.suppress(OSError):  # a refused run leaves no empty folder; what others hold stays
                 self.folder.rmdir()
 
+    def begin(self, recipe: Mapping[str, Any]) -> None:
+        """A step is going to be computed."""
+        role = role_of(recipe, self.roles, self.judge)
+        step = f"step {len(self.steps) + 1}, {recipe['step'].rpartition('.')[2]} {role}".rstrip()
+        self.view.now(stage_of(recipe, role, self.exp.K), step)
+
     def step(self, artifact: Artifact, recipe: Mapping[str, Any], *, cached: bool, seconds: float) -> None:
         """A step was found or computed."""
+        self.view.now("", "")
         if artifact.name in self.artifacts:  # judge and feedback may both ask for the ORM
             return
         role = role_of(recipe, self.roles, self.judge)
@@ -96,6 +108,7 @@ class Reporter:
     def score(self, model: Model, artifact: Artifact) -> None:
         """A model was evaluated."""
         self.scores.append(Scored(model, artifact))
+        self.view.score(model.name, artifact.metrics["accuracy"])
         self._track(lambda tracker: tracker.score(model.name, artifact, len(self.scores) - 1))
         self._say(self.auditor.accuracy(model.name, artifact.metrics["accuracy"]))
 
@@ -119,6 +132,7 @@ class Reporter:
         from mathse.report.orm import instruments, write
         from mathse.report.page import write_page
 
+        self.view.now("", "writing the report")
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         summary = {
             "command": shlex.join(["python", os.path.basename(sys.argv[0]), *sys.argv[1:]]),
@@ -150,6 +164,7 @@ class Reporter:
         self._track(lambda tracker: tracker.finish(summary, shown))
         tracked = self.tracker.where if self.tracker else ""
         self._close(failed=False)  # before the last line, which nothing may follow
+        self.view.now("", "")
         print(closing(summary, self.folder, self.exp.store, tracked), flush=True)
         print(self.folder / "summary.json", flush=True)
 

@@ -42,6 +42,22 @@ def round_of(role: str) -> int | None:
     return int(role.removeprefix("round ")) if role.startswith("round ") else None
 
 
+def stage_of(recipe: Mapping[str, Any], role: str, K: int) -> str:
+    """The stage that a step of this role belongs to, in words; of all K rounds one."""
+    if role in ("", "problems", "test"):
+        return "problems"
+    if role in ("orm", STUDENT):
+        return "the ORM"
+    if role in ("reflection", "M_final"):
+        return "stage 3, reflect"
+    model = re.fullmatch(r"M_(\d+)", role)
+    k = round_of(role) or (int(model[1]) if model else 0)
+    k += bool(model) and recipe["step"].endswith(".generate")  # the model of one round solves for the next
+    if role == "base":
+        return "evaluation"
+    return f"stage 2, evolve, round {k} of {K}" if k else "stage 1, distil"
+
+
 def _judged(author: str, source: Mapping[str, Any], judge: Any) -> str:
     model = re.fullmatch(r"M_(\d+)", author)
     if model:

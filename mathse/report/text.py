@@ -23,10 +23,11 @@ from mathse.types import Judged
 def line(number: int, artifact: Artifact, role: str, *, cached: bool, seconds: float) -> str:
     """One step in one line: what it was, what came of it, and whether it was found or how long it took."""
     took = "found" if cached else f"{seconds:.1f} s"
-    return f"{number:>3}  {artifact.step:<13} {_words(artifact, role):<75} {took:>8}"
+    return f"{number:>3}  {artifact.step:<13} {words(artifact, role):<75} {took:>8}"
 
 
-def _words(artifact: Artifact, role: str) -> str:
+def words(artifact: Artifact, role: str) -> str:
+    """What came of a step, in a few words."""
     m = artifact.metrics
     match artifact.step:
         case "load" | "fitting" | "draw" | "remaining":

@@ -1,0 +1,40 @@
+"""Where, how and on whose account steps run: no part of any recipe."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from mathse.settings import settings
+
+
+@settings
+class Runtime:
+    """Where and how steps run, never what they compute: no part of any recipe.
+
+    `device`: cpu or cuda; `threads`: of torch, 0 = all cores; `batch_size`: chats decoded together; `isolate`: every
+    step in a process of its own (frees GPU memory, keeps DDP away from the algorithm); `unfold`: generate with plain float
+    layers that hold what the 4-bit ones compute (fast, but needs their memory); `recompute`: fine-tuning keeps only each
+    layer's input and computes the rest again on the way back (gradient checkpointing: a third more work, much less memory);
+    `save_every`: seconds between checkpoints.
+    """
+
+    device: str
+    threads: int
+    batch_size: int
+    isolate: bool
+    unfold: bool
+    recompute: bool
+    save_every: float
+
+
+@dataclass(frozen=True)
+class Doing:
+    """Which step of which run is being computed: who pays for what is bought meanwhile."""
+
+    run: str = ""
+    step: str = ""
+
+
+NOTHING = Doing()
+DOING: ContextVar[Doing] = ContextVar("DOING", default=NOTHING)
