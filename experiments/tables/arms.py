@@ -111,19 +111,18 @@ class Steps:
 
 @dataclass
 class Ran:
-    """What came of the arms: by measure and arm the marks, and the rows that each model learned from, by seed; an experiment
-    of the table, for its settings; and what failed, in words."""
+    """What came of the arms: by measure and arm the marks, and the models, seed by seed; an experiment of the table, for its
+    settings; and what failed, in words."""
 
     exp: Experiment
     marks: dict[str, dict[str, dict[Case, bool]]] = field(default_factory=dict)
-    rows: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    models: dict[str, dict[str, list[Model]]] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
     def add(self, measure: str, arm: str, model: Model, marks: Marks) -> None:
         """One more seed of an arm."""
         self.marks.setdefault(measure, {}).setdefault(arm, {}).update(marks)
-        rows = int(model.adapter.metrics["rows"]) if model.adapter else 0
-        self.rows.setdefault(measure, {}).setdefault(arm, []).append(rows)
+        self.models.setdefault(measure, {}).setdefault(arm, []).append(model)
 
 
 def options(about: str | None, argv: Sequence[str] | None = None, **more: Any) -> tuple[argparse.Namespace, list[str]]:

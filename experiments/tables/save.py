@@ -131,7 +131,7 @@ def publish(
         *notes,
         *(Captioned(f"By seed, with Wilson intervals: {kind}.", by_seed(arms)) for kind, arms in ran.marks.items()),
     ]
-    if any(any(counts) for arms in ran.rows.values() for counts in arms.values()):
+    if ran.models:
         sections.append(Captioned("Rows that each model learned from, by seed.", rows_learned(ran, measure)))
     if ran.failed:
         sections.append("Failed, and so not in the table:\n\n" + "\n".join(f"- {words}" for words in ran.failed))
@@ -142,9 +142,10 @@ def publish(
 
 def rows_learned(ran: Ran, measure: str) -> Cells:
     """How many solutions each arm's model was trained on, header first."""
-    several = len(ran.rows) > 1
+    several = len(ran.models) > 1
     cells = [[*([measure] if several else []), "arm", "rows"]]
-    for kind, arms in ran.rows.items():
-        for arm, counts in arms.items():
-            cells.append([*([kind] if several else []), arm, ", ".join(map(str, counts))])
+    for kind, arms in ran.models.items():
+        for arm, models in arms.items():
+            rows = [f"{model.adapter.metrics['rows']:.0f}" if model.adapter else "0" for model in models]
+            cells.append([*([kind] if several else []), arm, ", ".join(rows)])
     return cells

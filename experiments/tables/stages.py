@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from mathse.config import Experiment
 from mathse.feedback import Run
+from mathse.figures import family_names
 from mathse.memory import release
 from mathse.store import Artifact
 from mathse.types import Model
@@ -46,3 +47,14 @@ def stages(args: argparse.Namespace, overrides: Sequence[str]) -> Iterator[Reach
 def neighbours(names: Sequence[str]) -> list[tuple[str, str]]:
     """Each model with the one before it."""
     return list(itertools.pairwise(names))
+
+
+def unseen(chosen: str | None) -> list[str]:
+    """The families of figures that an arm never learns from: those named, or every third by name, chosen by nobody."""
+    return chosen.split(",") if chosen else family_names()[2::3]
+
+
+def without_families(families: Sequence[str]) -> str:
+    """The override that leaves these families out of the problems D."""
+    left = [name for name in family_names() if name not in families]
+    return f"data.families=[{','.join(left)}]"
