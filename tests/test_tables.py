@@ -18,6 +18,7 @@ from tables.stages import unseen, without_families
 from test_run import SMALL
 
 from mathse.config import load
+from mathse.figures import family_names
 from mathse.statistics import mcnemar
 from mathse.types import Model
 
@@ -240,6 +241,14 @@ def test_families_that_are_never_learned_from_are_left_out_of_the_problems() -> 
     assert not set(families) & set(data.families)
     assert len(families) + len(data.families) == 13
     assert unseen("bars,clock") == ["bars", "clock"]
+
+
+@pytest.mark.parametrize(
+    ("families", "why"), [("bars,clok", "no 'clok'"), (",".join(family_names()), "none is left to learn from")]
+)
+def test_families_that_cannot_be_left_out_are_refused_in_one_line(families: str, why: str) -> None:
+    with pytest.raises(SystemExit, match=why):
+        unseen(families)
 
 
 def test_the_papers_transitions_are_of_2000_problems_and_give_its_accuracies() -> None:

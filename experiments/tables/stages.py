@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -50,8 +51,17 @@ def neighbours(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def unseen(chosen: str | None) -> list[str]:
-    """The families of figures that an arm never learns from: those named, or every third by name, chosen by nobody."""
-    return chosen.split(",") if chosen else family_names()[2::3]
+    """The families of figures that an arm never learns from: those named, or every third by name, chosen by nobody.
+
+    What is no family, or leaves none to learn from, ends the command with one line.
+    """
+    names = family_names()
+    families = chosen.split(",") if chosen else names[2::3]
+    unknown = sorted(set(families) - set(names))
+    if unknown or set(names) <= set(families):
+        wrong = f"there is no {unknown[0]!r}" if unknown else "none is left to learn from"
+        sys.exit(f"mathse: --families {chosen}: {wrong}; the families are {', '.join(names)}")
+    return families
 
 
 def without_families(families: Sequence[str]) -> str:
