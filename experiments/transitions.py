@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tables.arms import Ran, marks, options
-from tables.compare import Marks, compare
+from tables.compare import Marks, compare, in_words
 from tables.figures import flow
 from tables.save import Captioned, Cells, save, world
 from tables.stages import neighbours, stages
@@ -69,7 +69,7 @@ def cells(rows: Sequence[Mapping[str, Any]]) -> Cells:
             for kind in KINDS
         ]
         table.append(
-            [row["backbone"], row["transition"], *shares, f"{row['p']:.2g}", f"{row['p_holm']:.2g}", str(row["n"])]
+            [row["backbone"], row["transition"], *shares, in_words(row["p"]), in_words(row["p_holm"]), str(row["n"])]
         )
     return table
 

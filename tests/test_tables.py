@@ -20,7 +20,7 @@ from test_run import SMALL
 from mathse.config import load
 from mathse.figures import family_names
 from mathse.statistics import mcnemar
-from mathse.types import Model
+from mathse.types import Model, Problem
 
 ROOT = Path(__file__).parent.parent
 ABLATIONS = [
@@ -96,8 +96,15 @@ def test_what_is_not_significant_is_said_plainly(rows: list[Row]) -> None:
     yes, no = found(rows).split("\n\n")
     assert yes == "Significant at 5 % after Holm: good against base +20.0."
     assert no.endswith("is shown: like against base +0.0.")
+    assert "every seed" not in found(rows)
     nothing = found(compared(base=marks(10), good=marks(10)))
     assert nothing.startswith("Significant at 5 % after Holm: nothing.")
+
+
+def test_a_difference_that_turns_round_with_a_seed_is_named() -> None:
+    lost = {case: mark and case.seed != 2 for case, mark in marks(36).items()}
+    said = found(compare({"accuracy": {"base": marks(4), "good": lost}}, {}, PAIRS))
+    assert "Of these not in the same direction with every seed: good against base +50.0 (+80.0, +80.0, -10.0)." in said
 
 
 def test_a_table_has_ours_and_the_papers_with_interval_and_both_p(rows: list[Row]) -> None:
@@ -320,3 +327,59 @@ def test_a_table_is_one_command_and_finds_what_others_made(name: str, store: Pat
         assert "M_final" in done.stderr
         whole_run = [line for line in done.stderr.splitlines() if " sft " in line and " M_0:" in line]
         assert name == "benchmarks" or all(line.endswith("found") for line in whole_run)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_public_benchmarks_are_read_from_their_authors_files(
+    store: Path, tmp_path: Path, problems: list[Problem]
+) -> None:
+    tasks = ("geometry problem solving", "math word problem")
+    rows = {
+        str(i): {
+            "pid": str(i),
+            "question": problem.question,
+            "image": str(problem.images[0]),
+            "choices": None,
+            "unit": None,
+            "answer": "7",
+            "question_type": "free_form",
+            "answer_type": "integer",
+            "precision": None,
+            "metadata": {"grade": "not applicable", "source": problem.source, "task": tasks[i % 2]},
+        }
+        for i, problem in enumerate(problems[:8])
+    }
+    (tmp_path / "testmini.json").write_text(json.dumps(rows))
+    command = [
+        sys.executable,
+        "experiments/benchmarks.py",
+        "--mathvista",
+        str(tmp_path / "testmini.json"),
+        "--seeds",
+        "0",
+    ]
+    words = ["--store", str(store), "--out", str(tmp_path), *SMALL, "judge=answer", "feedback=teacher", "tracker=none"]
+    done = subprocess.run([*command, *words], cwd=ROOT, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "benchmarks.csv").open() as file:
+        found_rows = [
+            (row["measure"], row["arm"], row["against"], row["paper"], row["n"]) for row in csv.DictReader(file)
+        ]
+    assert ("mathvista GPS", "M_final", "base", "69.71", "4") in found_rows
+    assert ("mathvista", "base", "", "59.4", "8") in found_rows
+
+
+def test_a_benchmark_whose_file_is_missing_is_one_line(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "experiments/benchmarks.py",
+        "--mathvision",
+        "nowhere.jsonl",
+        "--store",
+        str(tmp_path),
+        *SMALL,
+    ]
+    done = subprocess.run([*command, "tracker=none"], cwd=ROOT, text=True, capture_output=True)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("mathse: nowhere.jsonl: cannot be read")

@@ -107,8 +107,8 @@ def table(rows: Sequence[Row], measure: str = "measure") -> list[list[str]]:
             "" if row.paper_difference is None else f"{row.paper_difference:+.2f}",
             "" if row.low is None else f"{row.low:+.1f} to {row.high:+.1f}",
             row.by_seed,
-            "" if row.p is None else f"{row.p:.2g}",
-            "" if row.p_holm is None else f"{row.p_holm:.2g}",
+            in_words(row.p),
+            in_words(row.p_holm),
             str(row.n),
         ]
         for row in rows
@@ -131,7 +131,8 @@ def by_seed(marks: Mapping[str, Marks]) -> list[list[str]]:
 
 
 def found(rows: Sequence[Row]) -> str:
-    """In words, which comparisons are significant at 5 % after Holm, and which are not."""
+    """In words, which comparisons are significant at 5 % after Holm, which of these go the other way with some seed, and which
+    are not significant."""
     tested = [row for row in rows if row.p_holm is not None]
     several = len({row.measure for row in rows}) > 1
 
@@ -139,14 +140,22 @@ def found(rows: Sequence[Row]) -> str:
         about = f" ({row.measure})" if several else ""
         return f"{row.arm} against {row.against}{about} {_signed(row.difference)}"
 
-    yes = [named(row) for row in tested if (row.p_holm or 0.0) < 0.05]
-    no = [named(row) for row in tested if (row.p_holm or 0.0) >= 0.05]
-    return "\n\n".join(
-        [
-            f"Significant at 5 % after Holm: {'; '.join(yes) or 'nothing'}.",
-            f"Not significant, so neither a difference nor its absence is shown: {'; '.join(no) or 'nothing'}.",
-        ]
-    )
+    yes = [row for row in tested if (row.p_holm or 0.0) < 0.05]
+    no = [named(row) for row in tested if row not in yes]
+    mixed = [
+        f"{named(row)} ({row.by_seed})" for row in yes if len({change[0] for change in row.by_seed.split(", ")}) > 1
+    ]
+    paragraphs = [
+        f"Significant at 5 % after Holm: {'; '.join(map(named, yes)) or 'nothing'}.",
+        f"Of these not in the same direction with every seed: {'; '.join(mixed)}." if mixed else "",
+        f"Not significant, so neither a difference nor its absence is shown: {'; '.join(no) or 'nothing'}.",
+    ]
+    return "\n\n".join(filter(None, paragraphs))
+
+
+def in_words(p: float | None) -> str:
+    """A p-value for people; below what a float can hold it is so small that only this is said."""
+    return "" if p is None else f"{p:.2g}" if p else "<1e-300"
 
 
 def _signed(points: float | None) -> str:

@@ -38,7 +38,7 @@ ESCAPES = {
     "≥": r"$\geq$",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
-NUMBER = re.compile(r"[-+\d.,\[\]()e %]*(?: to [-+\d.]+)?")
+NUMBER = re.compile(r"[-+\d.,\[\]()e %<]*(?: to [-+\d.]+)?")
 
 
 def world(exp: Experiment, paper: str, backbones: Sequence[str] = ()) -> str:
