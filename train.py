@@ -94,7 +94,12 @@ def main() -> None:
     wrong = ""
     try:
         hydra.main(config_path="conf", config_name="config", version_base="1.3")(job)()
-    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:  # a group that is given true is a ValueError
+    except (
+        HydraException,
+        OmegaConfBaseException,
+        ValueError,
+        OSError,
+    ) as error:  # ValueError: a group that is given true
         if os.environ.get("MATHSE_TRACEBACK"):
             raise
         wrong = say(error)

@@ -2,48 +2,54 @@
 
     python experiments/feedback.py --seeds 0 1 2 --store runs [backbone=qwen2vl …]
 
-Runs train.py once per seed and arm, in one store: arms differ in `feedback` only, so all that comes before `diagnose` is computed
-once per seed. Prints and saves the accuracy of M_final by feedback source on the same test problems, against reflection that is told
-nothing, and how many repairs each source led to. Started again it goes on where it was.
+Runs all three stages once per seed and source, or finds them in the store: arms differ in `feedback` only, so all that comes before
+`diagnose` is computed once per seed. Prints and saves the accuracy of M_final on the same test problems, against reflection that is
+told nothing, and how many repairs each source led to.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from arms import HOW, Arm, Case, Marks, by_seed, compare, found, options, save, table, train, world
+from tables.ablation import COGVLM2, choice
+from tables.arms import ACCURACY, Arm, evolved, final, learned, options, run_arms, sources
+from tables.save import Captioned, Section, publish
 
-from mathse.report.reflection import ALL, NONE, RIGHT
-from mathse.report.text import markdown
-from mathse.types import Judged, read_jsonl
+from mathse.report.reflection import ALL, NONE, RIGHT, quality
+from mathse.types import Judged, Model, read_jsonl
 
-ACCURACY = "accuracy"
+BEFORE = "no reflection"
 ARMS = {
-    "none": Arm(("feedback=none",), {ACCURACY: 62.35}),
-    "teacher": Arm(("feedback=teacher",), {ACCURACY: 64.25}),
-    "orm": Arm(("feedback=orm",), {ACCURACY: 64.70}),
+    BEFORE: Arm(make=evolved),
+    "none": Arm(("feedback=none",)),
+    "teacher": Arm(("feedback=teacher",)),
+    "orm": Arm(("feedback=orm",)),
     "binary": Arm(("feedback=binary",)),
     "self": Arm(("feedback=self",)),
     "answer": Arm(("feedback=answer",)),
     "gold_hint": Arm(("feedback=gold_hint",)),
 }
-BEFORE = "no reflection"  # M_K of the same runs
+PAIRS = [(BEFORE, "none"), *(("none", name) for name in ARMS if name not in (BEFORE, "none")), ("teacher", "orm")]
+PAPER = {ACCURACY: {"none": 62.35, "teacher": 64.25, "orm": 64.70}}
 NOTE = (
     "The paper's `none` is 62.35, to the digit what its Table 1 has before reflection, so it may be no reflection rather than "
     "reflection that is told nothing; here they are two rows. "
     "`gold_hint` tells the teacher the reference answer; `teacher`, and the ORMs with `orm.use_reference`, see it and tell where and why."
 )
+REPAIRS = (
+    "The rejected solutions, all seeds together. Repaired: to the right answer; steps are right by the problem's own program; a "
+    "diagnosis that cannot be read, or calls the solution correct, is not sent."
+)
 
 
-def marks(seed: int, store: Path, model: Mapping[str, Any]) -> dict[Case, bool]:
-    """Which test problems a model of a summary solved."""
-    rows = read_jsonl(Judged, store / model["artifact"] / "judged.jsonl")
-    return {
-        Case(seed, row.solution.problem.id, str(row.solution.index)): row.verdict.status == "correct" for row in rows
-    }
+def reflected(model: Model) -> list[dict[str, Any]]:
+    """What became of the solutions that were sent to reflection for this M_final."""
+    repaired = learned(model)[-1]
+    if repaired.step == "write_up":
+        (repaired,) = sources(repaired, "repaired")
+    (diagnosed,) = sources(sources(repaired, "solutions")[0], "diagnosed")
+    return quality(*(read_jsonl(Judged, artifact.path / "judged.jsonl") for artifact in (diagnosed, repaired)))
 
 
 def repairs(reflections: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> list[list[str]]:
@@ -70,42 +76,18 @@ def repairs(reflections: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) ->
 
 
 def main() -> None:
-    args, overrides = options(__doc__)
-    right: dict[str, dict[Case, bool]] = {BEFORE: {}}
-    reflections: dict[str, list[list[Mapping[str, Any]]]] = {}
-    summary: dict[str, Any] = {}
-    for seed in args.seeds:
-        for name, arm in ARMS.items():
-            summary = train([*overrides, *arm.overrides, f"seed={seed}", f"store={args.store}"])
-            new = [step["name"].rpartition("-")[0] for step in summary["steps"] if not step["cached"]]
-            print(f"\n{name}, seed {seed}: {len(new)} steps computed ({', '.join(new)})\n", file=sys.stderr, flush=True)
-            if "reflection" not in summary or summary["models"][-1]["name"] != "M_final":
-                sys.exit("mathse: these arms differ in the last reflection only; take stage=reflect and K of 1 or more")
-            before, final = summary["models"][-2:]
-            right[BEFORE] |= marks(seed, args.store, before)
-            right.setdefault(name, {}).update(marks(seed, args.store, final))
-            reflections.setdefault(name, []).append(summary["reflection"])
-    pairs = [("none", name) for name in right if name != "none"] + [("teacher", "orm")]
-    measures: dict[str, dict[str, Marks]] = {ACCURACY: dict(right)}
-    rows = compare(measures, ARMS, pairs)
-    parts = [
-        f"# Feedback sources (Table 3), seeds {', '.join(map(str, args.seeds))}",
-        world(summary["scale"], summary["backbone"], "CogVLM2 on MathVL-test, 2,000 problems"),
-        markdown(table(rows)),
-        found(rows),
-        f"{HOW} {NOTE}",
-        "Accuracy of M_final by seed, with Wilson intervals:",
-        markdown(by_seed(right)),
-        "The rejected solutions, all seeds together. Repaired: to the right answer; steps are right by the problem's own program; a "
-        "diagnosis that cannot be read, or calls the solution correct, is not sent.",
-        markdown(repairs(reflections)),
-        *(
-            f"`{arm}` sent nothing to reflection with some seed: its M_final there is M_K trained again on the same solutions."
-            for arm, summaries in reflections.items()
-            if not all(summaries)
-        ),
+    args, overrides = options(__doc__, more=choice(ARMS))
+    ran = run_arms({arm: ARMS[arm] for arm in args.arms}, args, overrides, {ACCURACY: final})
+    models = {arm: of_arm for arm, of_arm in ran.models[ACCURACY].items() if arm != BEFORE}
+    reflections = {arm: [reflected(model) for model in of_arm] for arm, of_arm in models.items()}
+    notes: list[Section] = [NOTE, Captioned(REPAIRS, repairs(reflections))]
+    notes += [
+        f"`{arm}` sent nothing to reflection with some seed: its M_final there is M_K trained again on the same solutions."
+        for arm, rows in reflections.items()
+        if not all(rows)
     ]
-    save(args.out, "feedback", parts, rows)
+    title = "Feedback sources (Table 3)"
+    publish(args, "feedback", title, ran, pairs=PAIRS, paper=PAPER, about_paper=COGVLM2, notes=notes)
 
 
 if __name__ == "__main__":

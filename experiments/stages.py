@@ -1,40 +1,45 @@
-"""Does each stage help? Table 1 of the paper in the small world: accuracy of base, M_0 … M_K, M_final over seeds.
+"""Does each stage help? Table 1 of the paper in the small world: base, M_0 … M_K and M_final of each backbone.
 
-    python experiments/stages.py --seeds 0 1 2 [backbone=qwen2vl …]
+    python experiments/stages.py --seeds 0 1 2 --store runs [backbone=qwen2vl …]
 
-Runs train.py once per seed (what the store has is not computed again) and prints Markdown: accuracy per model and seed, and for each
-stage the change in points with the exact McNemar p-value on the same test problems.
+Runs all three stages once per seed and backbone, or finds them in the store, and compares each model with the one before it, and
+M_K with M_0.
 """
 
 from __future__ import annotations
 
-import argparse
-from typing import Any
+import sys
 
-from arms import train
+from tables.arms import Ran, marks, options
+from tables.save import publish
+from tables.stages import PAPER, neighbours, stages
 
-
-def table(summaries: list[dict[str, Any]]) -> str:
-    """Models down, seeds across; then the steps from one model to the next."""
-    seeds = [summary["seed"] for summary in summaries]
-    lines = ["| model | " + " | ".join(f"seed {seed}" for seed in seeds) + " |", "|---" * (len(seeds) + 1) + "|"]
-    for rows in zip(*(summary["models"] for summary in summaries), strict=True):
-        cells = [
-            f"{100 * row['accuracy']:.1f} [{100 * row['ci95'][0]:.1f}, {100 * row['ci95'][1]:.1f}]" for row in rows
-        ]
-        lines.append(f"| {rows[0]['name']} | " + " | ".join(cells) + " |")
-    lines += ["", "| change | " + " | ".join(f"seed {seed}" for seed in seeds) + " |", "|---" * (len(seeds) + 1) + "|"]
-    for rows in zip(*(summary["comparisons"] for summary in summaries), strict=True):
-        cells = [f"{100 * row['difference']:+.1f}, p {row['p_mcnemar']:.2g}" for row in rows]
-        lines.append(f"| {rows[0]['a']} → {rows[0]['b']} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+from mathse.run_step import MISTAKES
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    args, overrides = parser.parse_known_args()
-    print(table([train([f"seed={seed}", *overrides]) for seed in args.seeds]))
+    args, overrides = options(__doc__)
+    ran: Ran | None = None
+    try:
+        for exp, _, backbone, model, scored in stages(args, overrides):
+            ran = ran or Ran(exp)
+            ran.add(backbone, model.name, model, marks(exp.seed, scored))
+    except MISTAKES as error:
+        sys.exit(f"mathse: {error}")
+    assert ran is not None
+    names = list(next(iter(ran.marks.values())))
+    evolved = [name for name in names if name not in ("base", "M_0", "M_final")]
+    publish(
+        args,
+        "stages",
+        "Accuracy by stage (Table 1)",
+        ran,
+        pairs=[*neighbours(names), *(("M_0", name) for name in evolved[1:][-1:])],
+        paper=PAPER,
+        about_paper="MathVL-test, 2,000 problems",
+        measure="backbone",
+        backbones=list(ran.marks),
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,107 @@
+"""What does a stage win and lose? Figure 2 of the paper in the small world: test problems from right or wrong to right or wrong.
+
+    python experiments/transitions.py --seeds 0 1 2 --store runs [backbone=qwen2vl …]
+
+Runs all three stages once per seed and backbone, or finds them in the store. Prints and saves, for each model and the next, how many
+test problems stay right, stay wrong, are lost and are won, and draws them as a flow from stage to stage (transitions-<backbone>.png).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tables.arms import Ran, marks, options
+from tables.compare import Marks, compare, in_words
+from tables.figures import flow
+from tables.save import Captioned, Cells, Section, save, world
+from tables.stages import neighbours, stages
+
+from mathse.run_step import MISTAKES
+
+KINDS = {"stay right": (True, True), "stay wrong": (False, False), "lost": (True, False), "won": (False, True)}
+PAPER = {  # CogVLM2, of 2,000
+    "cogvlm2": {
+        "base → M_0": (402, 678, 215, 705),
+        "M_0 → M_1": (800, 529, 307, 364),
+        "M_1 → M_2": (895, 484, 269, 352),
+        "M_2 → M_final": (1018, 477, 229, 276),
+    }
+}
+
+
+def transitions(models: Mapping[str, Marks]) -> dict[str, dict[str, int]]:
+    """By `before → after` and kind of transition, how many cases of all seeds."""
+    counted = {}
+    for a, b in neighbours(list(models)):
+        pairs = Counter((models[a][case], models[b][case]) for case in models[a] if case in models[b])
+        counted[f"{a} → {b}"] = {kind: pairs[pair] for kind, pair in KINDS.items()}
+    return counted
+
+
+def rows_of(marks: Mapping[str, Mapping[str, Marks]]) -> list[dict[str, Any]]:
+    """A row for each backbone and transition: counts, ours and the paper's percentages, and p of McNemar."""
+    pairs = neighbours(list(next(iter(marks.values()))))
+    tests = {(row.measure, f"{row.against} → {row.arm}"): row for row in compare(marks, {}, pairs) if row.p is not None}
+    rows = []
+    for backbone, models in marks.items():
+        for name, counts in transitions(models).items():
+            n = sum(counts.values())
+            theirs = PAPER.get(backbone, {}).get(name)
+            row: dict[str, Any] = {"backbone": backbone, "transition": name}
+            for i, (kind, count) in enumerate(counts.items()):
+                row[kind] = count
+                row[f"{kind} %"] = 100 * count / n
+                row[f"{kind} paper %"] = None if theirs is None else 100 * theirs[i] / sum(theirs)
+            test = tests[backbone, name]
+            rows.append({**row, "n": n, "p": test.p, "p_holm": test.p_holm})
+    return rows
+
+
+def cells(rows: Sequence[Mapping[str, Any]]) -> Cells:
+    """The rows for people, header first: in percent, the paper's in brackets."""
+    table = [["backbone", "transition", *KINDS, "p", "p (Holm)", "n"]]
+    for row in rows:
+        shares = [
+            f"{row[f'{kind} %']:.1f}" + (f" ({theirs:.1f})" if (theirs := row[f"{kind} paper %"]) is not None else "")
+            for kind in KINDS
+        ]
+        table.append(
+            [row["backbone"], row["transition"], *shares, in_words(row["p"]), in_words(row["p_holm"]), str(row["n"])]
+        )
+    return table
+
+
+def main() -> None:
+    args, overrides = options(__doc__)
+    ran: Ran | None = None
+    try:
+        for exp, _, backbone, model, scored in stages(args, overrides):
+            ran = ran or Ran(exp)
+            ran.add(backbone, model.name, model, marks(exp.seed, scored))
+    except MISTAKES as error:
+        sys.exit(f"mathse: {error}")
+    assert ran is not None
+    rows = rows_of(ran.marks)
+    title = "What each stage wins and loses (Figure 2)"
+    caption = (
+        f"{title}, percent of all test problems of seeds {', '.join(map(str, args.seeds))}; the paper's in brackets."
+    )
+    args.out.mkdir(parents=True, exist_ok=True)
+    for backbone, models in ran.marks.items():
+        flow(args.out / f"transitions-{backbone}.png", list(models), list(transitions(models).values()), backbone)
+    weak = [f"{row['backbone']} {row['transition']}" for row in rows if row["p_holm"] >= 0.05]
+    sections: list[Section] = [
+        world(ran.exp, "CogVLM2 on MathVL-test, 2,000 problems", list(ran.marks)),
+        Captioned(caption, cells(rows)),
+        f"More won than lost (or the other way round) is significant at 5 % after Holm in all rows but: {', '.join(weak) or 'none'}. "
+        "p is McNemar's exact test on lost and won, Holm over the table.",
+        *(f"![flow](transitions-{backbone}.png)" for backbone in ran.marks),
+    ]
+    save(args.out, "transitions", title, sections, rows, ran.exp)
+
+
+if __name__ == "__main__":
+    main()
