@@ -63,7 +63,7 @@ def public(args: argparse.Namespace, overrides: Sequence[str], files: Mapping[st
     for seed in args.seeds:
         exp = compose(words, seed, args.store)
         run = opened(exp, "benchmarks")
-        problems, _ = read(exp, run)
+        problems = read(exp, run)
         for arm, model in ((BASE, base(exp, problems, run)), (FINAL, final(exp, problems, run))):
             for name in files:
                 for measure, right in answered(exp, run, model, name).items():
@@ -110,7 +110,7 @@ def stand_in(args: argparse.Namespace, overrides: Sequence[str], families: Seque
 
 def test_problems(exp: Experiment) -> list[Problem]:
     """The problems that the arms were evaluated on."""
-    _, test = read(exp, opened(exp, "test problems"))
+    test = read(exp, opened(exp, "test problems")).tests[0]
     return read_jsonl(Problem, test.path / "problems.jsonl")
 
 

@@ -13,8 +13,7 @@ from tables.arms import ACCURACY, Arm, Making, distilled, evolved, final, fine_t
 
 from mathse.config import Experiment
 from mathse.feedback import Run
-from mathse.store import Artifact
-from mathse.types import Model
+from mathse.types import Model, Problems
 
 PARTS = {"distilled": slice(0, 1), "self-made": slice(1, -1), "reflected": slice(-1, None)}
 
@@ -22,7 +21,7 @@ PARTS = {"distilled": slice(0, 1), "self-made": slice(1, -1), "reflected": slice
 def only(*parts: str) -> Making:
     """Trains on these parts of M_final's data."""
 
-    def make(exp: Experiment, problems: Artifact, run: Run) -> Model:
+    def make(exp: Experiment, problems: Problems, run: Run) -> Model:
         data = learned(final(exp, problems, run))
         return fine_tune(exp, [artifact for part in parts for artifact in data[PARTS[part]]], run, " + ".join(parts))
 

@@ -19,7 +19,7 @@ from mathse.steps.distill import distill
 from mathse.steps.judging import judge
 from mathse.steps.sft import distinct
 from mathse.store import Artifact
-from mathse.types import Model
+from mathse.types import Model, Problems
 
 
 def taught_on(exp: Experiment, chosen: Artifact, run: Run, judges: tuple[Artifact, Artifact], name: str) -> Model:
@@ -32,7 +32,7 @@ def taught_on(exp: Experiment, chosen: Artifact, run: Run, judges: tuple[Artifac
     return fine_tune(exp, [run(judge, solutions=solutions, source=source)], run, name)
 
 
-def at_random(exp: Experiment, problems: Artifact, run: Run) -> Model:
+def at_random(exp: Experiment, problems: Problems, run: Run) -> Model:
     """All data by the teacher: as many accepted solutions as M_K learned from, of a draw of D that the seed problems are part of."""
     D, kept, taught = begin(exp, problems, run)
     data = learned(evolved(exp, problems, run))
@@ -42,7 +42,7 @@ def at_random(exp: Experiment, problems: Artifact, run: Run) -> Model:
     return taught_on(exp, chosen, run, (taught, kept), "all by the teacher")
 
 
-def on_the_same(exp: Experiment, problems: Artifact, run: Run) -> Model:
+def on_the_same(exp: Experiment, problems: Problems, run: Run) -> Model:
     """All data by the teacher, of the problems whose solutions M_K learned from."""
     D, kept, taught = begin(exp, problems, run)
     unsolved = run(remaining, problems=D, solved=learned(evolved(exp, problems, run)))

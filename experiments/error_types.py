@@ -42,8 +42,7 @@ Kinds = dict[str, dict[str, dict[Case, str]]]  # by backbone and model, the type
 def types_of(reached: Reached, by: str, overrides: Sequence[str]) -> dict[Case, str]:
     """The type of error in each scored solution of a model, by a feedback source's words."""
     exp, run = reached.exp, reached.run
-    problems, _ = read(exp, run)
-    _, kept, taught = begin(exp, problems, run)
+    _, kept, taught = begin(exp, read(exp, run), run)
     asked = compose([*overrides, f"backbone={reached.backbone}", f"feedback={by}"], exp.seed, Path(exp.store))
     source = asked.feedback.prepare(run, taught, kept, reached.model)
     diagnosed = run(diagnose, judged=[reached.scored], source=source, repeated="all", solved_later="keep")

@@ -15,14 +15,13 @@ from tables.arms import ACCURACY, Arm, Making, final, fine_tune, learned
 
 from mathse.config import Experiment
 from mathse.feedback import Run
-from mathse.store import Artifact
-from mathse.types import Model
+from mathse.types import Model, Problems
 
 
 def rank(size: int) -> Making:
     """Trains an adapter of this rank on M_final's data."""
 
-    def make(exp: Experiment, problems: Artifact, run: Run) -> Model:
+    def make(exp: Experiment, problems: Problems, run: Run) -> Model:
         model = final(exp, problems, run)
         lora = dataclasses.replace(exp.lora, rank=size, alpha=2 * size)
         if lora == exp.lora:

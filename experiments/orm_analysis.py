@@ -46,7 +46,7 @@ def verdicts(exp: Experiment, overrides: Sequence[str]) -> tuple[list[Judged], d
             f"orm={type(exp.orm).__name__}: this table is about orm=full and what it becomes without analysis"
         )
     run = opened(exp, "judges")
-    _, kept, taught = begin(exp, *read(exp, run), run)
+    _, kept, taught = begin(exp, read(exp, run), run)
     base = Model(exp.backbone)
     adapter = exp.orm.prepare(run, taught, kept, base).model.adapter
     assert adapter is not None

@@ -35,13 +35,13 @@ SHOWN = " The ORMs are shown the reference answer (`orm.use_reference`), which l
 
 def written(exp: Experiment, run: Run) -> Artifact:
     """The solutions of round 1."""
-    judged = learned(named("M_1")(exp, read(exp, run)[0], run))[1]
+    judged = learned(named("M_1")(exp, read(exp, run), run))[1]
     return sources(judged, "solutions")[0]
 
 
 def own_judge(exp: Experiment, run: Run) -> tuple[Source, Artifact]:
     """The judge of a run, and the problems that it was made from."""
-    _, kept, taught = begin(exp, read(exp, run)[0], run)
+    _, kept, taught = begin(exp, read(exp, run), run)
     return exp.judge.prepare(run, taught, kept, Model(exp.backbone)), kept
 
 

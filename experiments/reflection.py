@@ -17,11 +17,10 @@ from mathse.feedback import Run
 from mathse.feedback.unfiltered import Unfiltered
 from mathse.steps.judging import diagnose, judge
 from mathse.steps.reflect import reflect
-from mathse.store import Artifact
-from mathse.types import Model
+from mathse.types import Model, Problems
 
 
-def stages_1_and_3(exp: Experiment, problems: Artifact, run: Run) -> Model:
+def stages_1_and_3(exp: Experiment, problems: Problems, run: Run) -> Model:
     """M_0's rejected solutions of D_remain, diagnosed, repaired and judged; the accepted ones beside the teacher's of stage 1."""
     _, kept, taught = begin(exp, problems, run)
     D_SFT, rejected = learned(named("M_1")(exp, problems, run))[:2]
@@ -36,7 +35,7 @@ def stages_1_and_3(exp: Experiment, problems: Artifact, run: Run) -> Model:
     return fine_tune(exp, [D_SFT, repairs], run, "stages 1 and 3")
 
 
-def not_filtered(exp: Experiment, problems: Artifact, run: Run) -> Model:
+def not_filtered(exp: Experiment, problems: Problems, run: Run) -> Model:
     """M_final with all repairs in the place of the accepted ones. Raises ValueError where repairs are not learned from as they are."""
     if exp.reflection.format != "plain":
         raise ValueError(

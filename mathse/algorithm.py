@@ -18,7 +18,7 @@ from mathse.steps.generate import generate
 from mathse.steps.judging import diagnose, judge
 from mathse.steps.reflect import reflect
 from mathse.steps.sft import sft
-from mathse.types import Model
+from mathse.types import Model, Problems
 
 if TYPE_CHECKING:
     from mathse.config import Experiment
@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from mathse.store import Artifact
 
 
-def mathse(exp: Experiment, problems: Artifact, tests: list[Artifact], run: Run) -> Iterator[Model]:
-    """M_0 (distilled), M_1 … M_K (self-evolved) and, where reflection comes last, M_final, each as soon as it is trained.
-
-    `tests`: the test problems, of which the ORM must know none."""
+def mathse(exp: Experiment, problems: Problems, run: Run) -> Iterator[Model]:
+    """M_0 (distilled), M_1 … M_K (self-evolved) and, where reflection comes last, M_final, each as soon as it is trained."""
 
     def fine_tune(name: str, D_SFT: list[Artifact], previous: Model | None) -> Model:
         start = previous.adapter if previous and exp.init_from == "previous" else None
@@ -45,7 +43,7 @@ def mathse(exp: Experiment, problems: Artifact, tests: list[Artifact], run: Run)
         R_reflected = run(reflect, diagnosed=diagnosed, teacher=exp.teacher, retries=how.retries)
         return how.learned(run, run(judge, solutions=R_reflected, source=right_or_wrong), diagnosed)
 
-    D, kept, taught = begin(exp, problems, tests, run)
+    D, kept, taught = begin(exp, problems, run)
     right_or_wrong = exp.judge.prepare(run, taught, kept, Model(exp.backbone))
 
     # Stage 1: M_0 learns from the teacher's accepted solutions.
@@ -74,9 +72,9 @@ def mathse(exp: Experiment, problems: Artifact, tests: list[Artifact], run: Run)
         yield fine_tune("M_final", D_SFT, models[-1])
 
 
-def begin(exp: Experiment, problems: Artifact, tests: list[Artifact], run: Run) -> tuple[Artifact, Artifact, Artifact]:
+def begin(exp: Experiment, problems: Problems, run: Run) -> tuple[Artifact, Artifact, Artifact]:
     """D, the problems to train the ORM on, which are in neither D nor a test set, and the teacher's solutions of a part of D."""
-    kept = run(draw, problems=apart_from(run, problems, tests), size=exp.orm_problems, seed="orm")
-    D = apart_from(run, run(remaining, problems=problems, solved=[kept]), [kept])
+    kept = run(draw, problems=apart_from(run, problems.train, problems.tests), size=exp.orm_problems, seed="orm")
+    D = apart_from(run, run(remaining, problems=problems.train, solved=[kept]), [kept])
     seed = run(draw, problems=D, size=exp.seed_size, seed=exp.seed)
     return D, kept, run(distill, problems=seed, teacher=exp.teacher)

@@ -1,4 +1,4 @@
-"""The nouns of the project: Problem, Solution, Verdict, Judged, Model; chats; JSONL in and out.
+"""The nouns of the project: Problem, Solution, Verdict, Judged, Model, Problems; chats; JSONL in and out.
 
 Rows are self-contained: a solution carries its problem, so a file can be read (and a row explained) without its ancestors.
 Pictures stay files, named by the hash of their content; JSONL holds their paths relative to its own folder.
@@ -105,6 +105,13 @@ class Model:
     backbone: Backbone
     adapter: Artifact | None = None
     name: str = "base"
+
+
+class Problems(NamedTuple):
+    """The problems that a run learns from, and its test problems, the benchmark's first."""
+
+    train: Artifact
+    tests: list[Artifact]
 
 
 def writable(text: str) -> str:

@@ -10,7 +10,7 @@ from mathse.steps.contamination import apart, decontaminate
 from mathse.steps.data import check_dropped, fitting, load
 from mathse.steps.disjoint import apart_from
 from mathse.steps.evaluate import evaluate
-from mathse.types import Model
+from mathse.types import Model, Problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 def whole(exp: Experiment, run: Run) -> Iterator[tuple[Model, Artifact]]:
     """The base and the models of Algorithm 1, each evaluated on the benchmark as soon as it is there."""
-    problems, tests = read(exp, run)
-    models = mathse(exp, problems, tests, run)
+    problems = read(exp, run)
+    models = mathse(exp, problems, run)
     first = next(models)  # settings that cannot be met show before anything is evaluated
     for model in itertools.chain([Model(exp.backbone), first], models):
         yield (
             model,
-            run(evaluate, model=model, benchmark=exp.benchmark, problems=tests[0], sampling=exp.decoding),
+            run(evaluate, model=model, benchmark=exp.benchmark, problems=problems.tests[0], sampling=exp.decoding),
         )
 
 
-def read(exp: Experiment, run: Run) -> tuple[Artifact, list[Artifact]]:
-    """The problems to learn from and the test problems, the benchmark's first: without what is in both, and without those that have
-    more pictures than the backbones take."""
-    problems, tests = without_leaks(exp, run)
+def read(exp: Experiment, run: Run) -> Problems:
+    """The problems of a run: without what is in both training and test, and without those that have more pictures than the backbones
+    take."""
+    train, (test, *others) = without_leaks(exp, run)
     if exp.most_pictures is not None:
-        problems, tests[0] = (run(fitting, problems=p, most_pictures=exp.most_pictures) for p in (problems, tests[0]))
-    return problems, tests
+        train, test = (run(fitting, problems=some, most_pictures=exp.most_pictures) for some in (train, test))
+    return Problems(train, [test, *others])
 
 
-def without_leaks(exp: Experiment, run: Run) -> tuple[Artifact, list[Artifact]]:
+def without_leaks(exp: Experiment, run: Run) -> Problems:
     """The problems that are in no configured benchmark, and the problems of these. Where their source itself keeps them apart, they
     are not compared by likeness, but no problem may be in both."""
     rule = exp.contamination
@@ -53,8 +53,8 @@ def without_leaks(exp: Experiment, run: Run) -> tuple[Artifact, list[Artifact]]:
     others = [test for test in tests if test not in promised]
     problems = apart_from(run, problems, promised)
     if not (rule.enabled and others):
-        return problems, tests
-    return run(
+        return Problems(problems, tests)
+    problems = run(
         decontaminate,
         problems=problems,
         tests=others,
@@ -63,4 +63,5 @@ def without_leaks(exp: Experiment, run: Run) -> tuple[Artifact, list[Artifact]]:
         picture=rule.picture,
         drop=rule.drop,
         allow=rule.allow,
-    ), tests
+    )
+    return Problems(problems, tests)

@@ -17,7 +17,7 @@ from mathse.steps.data import accepted, judged_rows, rejected
 from mathse.steps.generate import generate
 from mathse.steps.sft import distinct, sft
 from mathse.store import Artifact, Runtime, Store
-from mathse.types import Judged, Model, Problem, Solution, Verdict, read_jsonl, write_jsonl
+from mathse.types import Judged, Model, Problem, Problems, Solution, Verdict, read_jsonl, write_jsonl
 
 SIZE, KEPT, SEED = 60, 10, 12
 
@@ -119,7 +119,7 @@ def run(
     lab = Lab(root)
     from mathse.steps.data import load as load_problems
 
-    return lab, list(mathse(exp, lab.store.run(load_problems, data=exp.data), [], lab.run))
+    return lab, list(mathse(exp, Problems(lab.store.run(load_problems, data=exp.data), []), lab.run))
 
 
 def problems(artifact: Artifact) -> set[str]:

@@ -19,7 +19,7 @@ from mathse.settings import settings
 from mathse.steps.data import load as load_problems
 from mathse.steps.disjoint import asked_by_both
 from mathse.store import Artifact, Store
-from mathse.types import Problem, read_jsonl, write_jsonl
+from mathse.types import Problem, Problems, read_jsonl, write_jsonl
 from mathse.whole import read
 
 
@@ -111,7 +111,7 @@ def test_the_orm_learns_from_no_test_problem_even_where_leaks_stay_in_D(tmp_path
     steps = Steps(tmp_path)
     exp = experiment(Listed(numbers=tuple(range(20)), prefix="p", says_apart=False),
                      Listed(numbers=tuple(range(8)), prefix="t", says_apart=False))  # fmt: skip
-    D, kept, _ = begin(exp, *read(exp, steps.run), steps.run)
+    D, kept, _ = begin(exp, read(exp, steps.run), steps.run)
     assert len(numbers(kept)) == 10
     assert not numbers(kept) & set(range(8))
     assert numbers(D) == set(range(20)) - numbers(kept)
@@ -137,7 +137,7 @@ def test_a_kept_problem_with_its_picture_saved_anew_leaves_D(tmp_path: Path) -> 
 
     steps = Steps(tmp_path)
     exp = dataclasses.replace(load(), teacher=Knows(), orm_problems=2, seed_size=2)
-    D, kept, _ = begin(exp, steps.run(load_problems, data=Saved()), [], steps.run)
+    D, kept, _ = begin(exp, Problems(steps.run(load_problems, data=Saved()), []), steps.run)
     assert not numbers(D) & numbers(kept)
     assert D.metrics["dropped"] == sum(1 for _ in numbers(kept))
 
@@ -146,7 +146,7 @@ def test_where_sets_are_apart_looking_costs_no_step(tmp_path: Path) -> None:
     steps = Steps(tmp_path)
     exp = experiment(Listed(numbers=tuple(range(20)), prefix="p", says_apart=True),
                      Listed(numbers=(99,), prefix="t", says_apart=True))  # fmt: skip
-    begin(exp, *read(exp, steps.run), steps.run)
+    begin(exp, read(exp, steps.run), steps.run)
     assert steps.names == ["load", "load", "draw", "remaining", "draw", "distill"]
 
 

@@ -56,7 +56,7 @@ class Steps:
 def test_an_orm_of_two_families_several_rounds_and_chosen_data_that_sees_no_answer(tmp_path: Path) -> None:
     exp, steps = load(*CHOSEN), Steps()
     run = Store(tmp_path, exp.runtime, steps).run
-    _, kept, taught = begin(exp, *read(exp, run), run)
+    _, kept, taught = begin(exp, read(exp, run), run)
     orm = exp.orm.prepare(run, taught, kept, Model(exp.backbone))
     assert isinstance(orm, TrainedOrm)
     assert not orm.use_reference

@@ -24,7 +24,7 @@ from mathse.run_step import MISTAKES
 from mathse.steps.evaluate import evaluate
 from mathse.steps.sft import sft
 from mathse.store import RECORD, Artifact, Store, canonical
-from mathse.types import Judged, Model, read_jsonl
+from mathse.types import Judged, Model, Problems, read_jsonl
 from mathse.whole import read
 from tables.compare import Case, Marks
 
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parent.parent.parent
 BACKBONES = ("cogvlm2", "qwen2vl", "internvl25")
 ACCURACY = "accuracy"
 
-Making = Callable[[Experiment, Artifact, Run], Model]  # from the problems D
+Making = Callable[[Experiment, Problems, Run], Model]  # from the problems D
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Arm:
 def named(name: str) -> Making:
     """Makes the model of Algorithm 1 that has this name, and none behind it."""
 
-    def make(exp: Experiment, problems: Artifact, run: Run) -> Model:
+    def make(exp: Experiment, problems: Problems, run: Run) -> Model:
         known = []
         for model in mathse(exp, problems, run):
             if model.name == name:
@@ -57,12 +57,12 @@ def named(name: str) -> Making:
     return make
 
 
-def base(exp: Experiment, problems: Artifact, run: Run) -> Model:
+def base(exp: Experiment, problems: Problems, run: Run) -> Model:
     """The backbone as it is."""
     return Model(exp.backbone)
 
 
-def evolved(exp: Experiment, problems: Artifact, run: Run) -> Model:
+def evolved(exp: Experiment, problems: Problems, run: Run) -> Model:
     """M_K, after self-evolving and before the last reflection."""
     return named(f"M_{exp.K}")(exp, problems, run)
 
@@ -101,6 +101,9 @@ class Steps:
     def __init__(self, exp: Experiment) -> None:
         self.roles: dict[str, str] = {}
         self.judge = canonical(exp.judge)
+
+    def begin(self, recipe: Mapping[str, Any]) -> None:
+        """A step is going to be computed: its own progress says so."""
 
     def step(self, artifact: Artifact, recipe: Mapping[str, Any], *, cached: bool, seconds: float) -> None:
         """A step was found or computed."""
@@ -165,9 +168,9 @@ def opened(exp: Experiment, arm: str) -> Run:
 
 def evaluated(exp: Experiment, make: Making, run: Run) -> tuple[Model, Artifact]:
     """The model of an arm, and its scored solutions of the test problems."""
-    problems, test = read(exp, run)
+    problems = read(exp, run)
     model = make(exp, problems, run)
-    scored = run(evaluate, model=model, benchmark=exp.benchmark, problems=test, sampling=exp.decoding)
+    scored = run(evaluate, model=model, benchmark=exp.benchmark, problems=problems.tests[0], sampling=exp.decoding)
     release(cycles=True)
     return model, scored
 
