@@ -77,6 +77,6 @@ def test_an_orm_of_two_families_several_rounds_and_chosen_data_that_sees_no_answ
     assert all(row.verdict.error_step and row.verdict.analysis for row in wrong)
 
     (judge,) = instruments(steps.seen)
-    assert judge.name == f"{orm.by} (not shown the answer, threshold 0.9)"
+    assert judge.name == f"{orm.by} (qwen2vl, seed 0, not shown the answer, threshold 0.9)"
     authors = {row.solution.author for row in rows}
     assert set(cut(judge.held_out, "model")) <= authors <= {"student", "student_1", "other"}
