@@ -15,7 +15,6 @@ train.py takes them. What was answered is found by a second run; a killed one go
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -28,7 +27,7 @@ from mathse.benchmarks.scoring import Response, Scorable
 from mathse.benchmarks.tables import Report, Tries, report, rule_named
 from mathse.benchmarks.tries import Scores, together
 from mathse.config import Experiment, load, load_with_engine
-from mathse.score import write
+from mathse.score import aside, write
 from mathse.store import RECORD, Artifact, Store, canonical
 from mathse.types import Judged, Model, Problem, read_jsonl
 
@@ -199,7 +198,7 @@ def _prompt_hash(benchmark: Scorable) -> str:
 def main() -> int:
     """The command; 2 and one line where it was asked wrongly."""
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # what steps say on their way
+        with aside():
             found = evaluate(sys.argv[1:])
     except (ValueError, TypeError, OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)

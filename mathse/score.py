@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mathse.benchmarks.scoring import Scorable
@@ -63,10 +64,24 @@ def write(report: Report, out: Path) -> None:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """What is printed meanwhile, by processes of its own too, goes to stderr: stdout is the score alone."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def main() -> int:
     """The command; 2 and one line where it was asked wrongly."""
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # what a judge's client says on its way
+        with aside():
             report = score(sys.argv[1:])
     except (ValueError, TypeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from endpoint import Endpoint
 
 from mathse.answers.values import value
 from mathse.benchmarks.judge import settle
@@ -291,6 +292,39 @@ def test_a_judge_is_asked_only_what_the_rule_cannot_decide_and_its_nonsense_deci
     assert len(teacher.asked) == 3
     counts = tally(load("benchmark=jsonl").benchmark, problems, outcomes)  # type: ignore[arg-type]
     assert (counts["decided"], counts["undecided"]) == ({"rule": 2, "judge": 2}, 1)
+
+
+def test_the_judge_is_asked_through_the_teachers_client_once_and_is_part_of_the_identity(tmp_path: Path) -> None:
+    """MathVerse without stored judgements: what matches is decided by the rule, the judge is asked about the rest."""
+
+    def judge(body: dict[str, Any]) -> str:
+        return json.dumps({"same": "seven" in body["messages"][0]["content"]}) if body["model"] == "j" else "?"
+
+    rows = [
+        {**VERSE, "sample_index": str(n), "model_answer": said}
+        for n, said in enumerate(["B", "seven", "none", "what?"])
+    ]
+    words = [f"problems={jsonl(tmp_path / 'p', rows)}", f"responses={jsonl(tmp_path / 'r', rows)}", f"out={tmp_path}"]
+    with Endpoint(answer=judge) as endpoint:
+        endpoint.faults += ["429", "garbled"]
+        reached = [
+            f"teacher.base_url={endpoint.url}",
+            "teacher.key_env=null",
+            "teacher.model=j",
+            "teacher.backoff=0.01",
+        ]
+        words += [
+            "benchmark=mathverse",
+            "rule=authors-judge",
+            "teacher=openai",
+            *reached,
+            f"teacher.cache={tmp_path / 'cache'}",
+        ]
+        result = score(words).result
+        assert score(words).result == result
+        assert len(endpoint.seen) == 5  # three questions, two of them asked again, none by the second run
+    assert (result["correct"], result["decided"], result["undecided"]) == (2, {"rule": 1, "judge": 3}, 0)
+    assert (result["identity"]["judge"]["model"], len(result["identity"]["judge"]["prompt"])) == ("j", 12)
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------

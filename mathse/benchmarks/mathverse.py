@@ -88,6 +88,7 @@ def quick_match(problem: Problem, response: Response) -> Outcome:
 
 
 def judged(problem: Problem, response: Response) -> Outcome:
-    """The judgement that is stored with the response, 1 or 0; undecided where there is none."""
-    judgement = str(response.row.get("judgement"))
-    return outcome({"1": True, "0": False}.get(judgement), response.stored)
+    """The judgement that is stored with the response, 1 or 0; where there is none, what matches is correct and the rest undecided."""
+    right = {"1": True, "0": False}.get(str(response.row.get("judgement")))
+    matched = quick_match(problem, response)
+    return matched if right is None and matched.status == "correct" else outcome(right, response.stored)
