@@ -49,9 +49,6 @@ class Steps:
         self.last: dict[str, Artifact] = {}
         self.roles: dict[str, str] = {}
 
-    def begin(self, recipe: Mapping[str, Any]) -> None:
-        """A step is going to be computed."""
-
     def step(self, artifact: Artifact, recipe: Mapping[str, Any], *, cached: bool, seconds: float) -> None:
         """A step was found or computed."""
         self.last[artifact.step] = artifact
