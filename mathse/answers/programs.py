@@ -221,8 +221,8 @@ class _Walker:
             case ast.Name(id=name) if name in BUILTINS and name not in names:
                 found = BUILTINS[name](*arguments)
                 return found if isinstance(found, (int, float, str, list, tuple, set)) else list(found)
-            case ast.Name(id=name) if callable(found := names.get(name, self.top.get(name))):
-                return found(*arguments)  # of MATH: no other value can be called
+            case ast.Name(id=name) if callable(names.get(name, self.top.get(name))):
+                return (names if name in names else self.top)[name](*arguments)  # of MATH: no other value can be called
             case ast.Attribute(value=ast.Name(id=module), attr=name) if module in self.modules:
                 return MATH[name](*arguments)
             case ast.Attribute(value=holder, attr=name):

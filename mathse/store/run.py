@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mathse.store.apart import in_own_process
 from mathse.store.artifact import BY, CALL, PARTIAL, RECIPE, RECORD, Artifact, changed, read_record, sha256
@@ -25,11 +25,16 @@ from mathse.store.runtime import DOING, Doing, Runtime
 class Watcher(Protocol):
     """Whoever wants to hear of steps: the reporter."""
 
-    def begin(self, recipe: Mapping[str, Any]) -> None:
-        """A step is not in the store and is going to be computed."""
-
     def step(self, artifact: Artifact, recipe: Mapping[str, Any], *, cached: bool, seconds: float) -> None:
         """A step was found or computed."""
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """A watcher who wants to hear of a step beforehand, too: what shows where a run is."""
+
+    def begin(self, recipe: Mapping[str, Any]) -> None:
+        """A step is not in the store and is going to be computed."""
 
 
 class Store:
@@ -64,7 +69,7 @@ class Store:
         begun = time.monotonic()
         cached = True
         if not final.exists():
-            if self.watcher:
+            if isinstance(self.watcher, Expecting):
                 self.watcher.begin(recipe)
             with computing(final):
                 if not final.exists():
