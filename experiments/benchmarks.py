@@ -123,9 +123,8 @@ STAND_IN = (
 
 def main() -> None:
     files = {name: {"help": f"a file of {name}'s problems, in its authors' format"} for name in PUBLIC}
-    args, overrides = options(
-        __doc__, families={"help": "families never learned from, with commas (stand-in)"}, **files
-    )
+    families = {"families": {"help": "families never learned from, with commas (stand-in)"}}
+    args, overrides = options(__doc__, more={**files, **families})
     given = {name: getattr(args, name) for name in PUBLIC if getattr(args, name)}
     try:
         if given:

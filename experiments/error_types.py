@@ -88,7 +88,9 @@ def changes(kinds: Kinds) -> dict[str, dict[str, dict[Case, bool]]]:
 
 
 def main() -> None:
-    args, overrides = options(__doc__, by={"default": "teacher", "help": "the feedback source that says what is wrong"})
+    args, overrides = options(
+        __doc__, more={"by": {"default": "teacher", "help": "the feedback source that says what is wrong"}}
+    )
     kinds: Kinds = {}
     exp = None
     try:

@@ -93,7 +93,9 @@ def across_families(ran: Ran, args: argparse.Namespace, overrides: Sequence[str]
 
 
 def main() -> None:
-    args, overrides = options(__doc__, families={"help": "families of figures that an ORM never sees, with commas"})
+    args, overrides = options(
+        __doc__, more={"families": {"help": "families of figures that an ORM never sees, with commas"}}
+    )
     ran = Ran(
         compose([*without(overrides, "backbone"), f"backbone={backbones(overrides)[0]}"], args.seeds[0], args.store)
     )

@@ -16,7 +16,7 @@ from typing import Any
 from tables.arms import Ran, marks, options
 from tables.compare import Marks, compare, in_words
 from tables.figures import flow
-from tables.save import Captioned, Cells, save, world
+from tables.save import Captioned, Cells, Section, save, world
 from tables.stages import neighbours, stages
 
 from mathse.run_step import MISTAKES
@@ -93,7 +93,7 @@ def main() -> None:
     for backbone, models in ran.marks.items():
         flow(args.out / f"transitions-{backbone}.png", list(models), list(transitions(models).values()), backbone)
     weak = [f"{row['backbone']} {row['transition']}" for row in rows if row["p_holm"] >= 0.05]
-    sections = [
+    sections: list[Section] = [
         world(ran.exp, "CogVLM2 on MathVL-test, 2,000 problems", list(ran.marks)),
         Captioned(caption, cells(rows)),
         f"More won than lost (or the other way round) is significant at 5 % after Holm in all rows but: {', '.join(weak) or 'none'}. "

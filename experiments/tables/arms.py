@@ -125,16 +125,18 @@ class Ran:
         self.models.setdefault(measure, {}).setdefault(arm, []).append(model)
 
 
-def options(about: str | None, argv: Sequence[str] | None = None, **more: Any) -> tuple[argparse.Namespace, list[str]]:
-    """--seeds, --store, --out and what `more` names; everything else is an override of `train.py`, for all arms."""
+def options(
+    about: str | None, argv: Sequence[str] | None = None, more: Mapping[str, Any] | None = None
+) -> tuple[argparse.Namespace, list[str]]:
+    """--seeds, --store, --out and what `more` names and describes; everything else is an override of `train.py`, for all arms."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
         "--store", type=Path, default=ROOT / "runs", help="all arms share it, so that beginnings are computed once"
     )
     parser.add_argument("--out", type=Path, help="where the tables go (default: tables/ in the store)")
-    for name, about_it in more.items():
-        parser.add_argument(f"--{name}", **about_it)
+    for name, described in (more or {}).items():
+        parser.add_argument(f"--{name}", **described)
     args, overrides = parser.parse_known_args(argv)
     unknown = [word for word in overrides if "=" not in word or word.startswith("-")]
     if unknown:
