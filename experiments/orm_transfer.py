@@ -105,6 +105,7 @@ def main() -> None:
             across_families(ran, args, overrides, seed)
     except MISTAKES as error:
         sys.exit(f"mathse: {error}")
+    ran.marks = dict(sorted(ran.marks.items()))  # right and wrong solutions of one kind beside each other
     names, orm = backbones(overrides), ran.exp.orm
     pairs = [(f"ORM of {a}", f"ORM of {b}") for i, a in enumerate(names) for b in names[i + 1 :]]
     publish(
