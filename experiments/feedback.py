@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tables.ablation import COGVLM2
+from tables.ablation import COGVLM2, choice
 from tables.arms import ACCURACY, Arm, evolved, final, learned, options, run_arms, sources
 from tables.save import Captioned, Section, publish
 
@@ -76,8 +76,8 @@ def repairs(reflections: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) ->
 
 
 def main() -> None:
-    args, overrides = options(__doc__)
-    ran = run_arms(ARMS, args, overrides, {ACCURACY: final})
+    args, overrides = options(__doc__, more=choice(ARMS))
+    ran = run_arms({arm: ARMS[arm] for arm in args.arms}, args, overrides, {ACCURACY: final})
     models = {arm: of_arm for arm, of_arm in ran.models[ACCURACY].items() if arm != BEFORE}
     reflections = {arm: [reflected(model) for model in of_arm] for arm, of_arm in models.items()}
     notes: list[Section] = [NOTE, Captioned(REPAIRS, repairs(reflections))]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import script
+from tables.ablation import choice
 from tables.arms import Arm, Ran, backbones, options
 from tables.compare import Case, Row, by_seed, compare, found, table
 from tables.save import Captioned, escaped, latex, publish
@@ -223,6 +224,15 @@ def test_every_arm_composes_and_differs_from_the_others_and_what_is_compared_is_
     assert all(one not in made[:i] for i, one in enumerate(made))
     assert {arm for pair in module.PAIRS for arm in pair} <= set(arms)
     assert {arm for theirs in getattr(module, "PAPER", {}).values() for arm in theirs} <= set(arms)
+
+
+def test_some_arms_of_a_table_can_be_asked_for_and_others_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    arms = script("experiments/judge.py").ARMS
+    assert options("", [], choice(arms))[0].arms == list(arms)
+    assert options("", ["--arms", "orm", "answer", "--seeds", "1"], choice(arms))[0].arms == ["orm", "answer"]
+    with pytest.raises(SystemExit):
+        options("", ["--arms", "orn"], choice(arms))
+    assert "invalid choice: 'orn'" in capsys.readouterr().err
 
 
 def test_an_arm_with_the_defaults_is_the_default_run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tables.arms import Arm, Making, options, run_arms
 from tables.compare import Paper
@@ -23,7 +24,12 @@ def ablation(
     about_paper: str = "",
     notes: Sequence[Section] = (),
 ) -> None:
-    """The command of a table: make the arms for each seed, compare them, print and save."""
-    args, overrides = options(about)
-    ran = run_arms(arms, args, overrides, measures)
+    """The command of a table: make the arms (--arms: some of them) for each seed, compare them, print and save."""
+    args, overrides = options(about, more=choice(arms))
+    ran = run_arms({arm: arms[arm] for arm in args.arms}, args, overrides, measures)
     publish(args, name, title, ran, pairs=pairs, paper=paper, about_paper=about_paper, notes=notes)
+
+
+def choice(arms: Mapping[str, Arm]) -> dict[str, Any]:
+    """The option --arms."""
+    return {"arms": {"nargs": "+", "choices": list(arms), "default": list(arms), "help": "not all, but these arms"}}
