@@ -74,9 +74,16 @@ def test_each_source_signs_with_a_name_of_its_own(tmp_path: Path) -> None:
 
 def test_a_judge_is_the_source_of_the_same_name_and_only_the_blind_ones_are_none() -> None:
     assert sorted(set(SOURCES) - set(JUDGES)) == ["gold_hint", "none"]
-    for name in JUDGES:
+    for name in set(JUDGES) - {"unfiltered"}:  # who accepts all has nothing to say of what is rejected
         exp = load(f"judge={name}", f"feedback={name}")
         assert exp.judge == exp.feedback
+
+
+def test_without_a_filter_everything_is_accepted(runtime: Runtime, tmp_path: Path) -> None:
+    ready = Bench(tmp_path).prepare(load("judge=unfiltered").judge)
+    empty = Solution(PROBLEM, "", "M_0")
+    assert [verdict.status for verdict in ready([RIGHT, WRONG, empty], runtime)] == ["correct"] * 3
+    assert restore(json.loads(json.dumps(canonical(ready))), tmp_path) == ready
 
 
 def test_the_binary_orm_shares_all_but_its_training_with_the_full_one(tmp_path: Path) -> None:
