@@ -64,8 +64,8 @@ PAIRS = [
 PAPER = {ACCURACY: {"base": 30.85, "all by the teacher": 58.00, "self-made": 62.35}}
 NOTE = (
     "`self-made` is M_K: the teacher's solutions of the seed problems and the model's own. The offline teacher solves nearly all problems, "
-    "so what it solves at random is as hard as D, while what the model solved is the easy part; with `the same problems` that is equal, and "
-    "the number of rows is not quite: those that the judge rejects are missing."
+    "so what it solves at random is as hard as D, while what the model solved is the easy part; with `the same problems` that is equal, "
+    "and the number of rows is not quite: those that the judge rejects are missing."
 )
 
 
