@@ -326,7 +326,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ["stages", "composition", "reflection", "data_source", "error_types", "benchmarks"])
+@pytest.mark.parametrize("name", ["stages", "reflection", "data_source", "error_types", "benchmarks"])
 def test_a_table_is_one_command_and_finds_what_others_made(name: str, store: Path) -> None:
     command = [sys.executable, f"experiments/{name}.py", "--seeds", "0", "--store", str(store), *SMALL]
     words = ["judge=answer", "feedback=teacher", "tracker=none", "backbone=qwen2vl"]
