@@ -32,6 +32,7 @@ from typing import Any, Protocol, TypeVar
 from filelock import FileLock, Timeout
 
 from mathse.settings import settings
+from mathse.work import counted
 
 RECORD = "record.json"
 RECIPE, CALL, METRICS = ".recipe.json", ".call.json", ".metrics.json"  # in the work directory only
@@ -214,6 +215,7 @@ class Store:
         self, step: Callable[..., Mapping[str, float]], recipe: dict[str, Any], inputs: Mapping[str, Any], final: Path
     ) -> None:
         work = final.with_name(final.name + ".partial")
+        resumed = work.exists()
         if (work / RECORD).exists():  # killed between the record and the renaming
             _settle(work, final)
             return
@@ -221,13 +223,15 @@ class Store:
         _write_json(work / RECIPE, recipe)
         begun = time.time()
         if self.runtime.isolate:
-            metrics = self._in_own_process(work, inputs)
+            metrics, done = self._in_own_process(work, inputs)
         else:
-            metrics = call(step, work, inputs, self.runtime, self.name)
+            metrics, done = call(step, work, inputs, self.runtime, self.name)
         files = sorted(path for path in work.rglob("*") if path.is_file() and not path.name.startswith("."))
         record = {
             **recipe,
-            "metrics": dict(metrics),
+            "metrics": metrics,
+            "work": done,
+            "resumed": resumed,  # then work and seconds are those of the last start only
             "files": {str(path.relative_to(work)): _sha256(path) for path in files},
             "seconds": round(time.time() - begun, 3),
             "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -236,7 +240,7 @@ class Store:
         _write_json(work / RECORD, record)
         _settle(work, final)
 
-    def _in_own_process(self, work: Path, inputs: Mapping[str, Any]) -> dict[str, float]:
+    def _in_own_process(self, work: Path, inputs: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
         whole = {"inputs": dict(inputs), "runtime": self.runtime, "run": self.name}
         _write_json(work / CALL, canonical(whole, whole=True))
         done = subprocess.run([sys.executable, "-m", "mathse.run_step", str(work)])
@@ -244,8 +248,8 @@ class Store:
             raise RuntimeError(
                 f"{work.name.removesuffix('.partial')} failed with exit status {done.returncode}; see above"
             )
-        metrics: dict[str, float] = json.loads((work / METRICS).read_text())
-        return metrics
+        metrics, done = json.loads((work / METRICS).read_text())
+        return metrics, done
 
     def explanation(self, recipe: Mapping[str, Any]) -> str:
         """Which parts of `recipe` differ from the stored recipe of the same step that is nearest to it."""
@@ -276,12 +280,13 @@ def _settle(work: Path, final: Path) -> None:
 
 def call(
     step: Callable[..., Mapping[str, float]], work: Path, inputs: Mapping[str, Any], runtime: Runtime, run: str
-) -> dict[str, float]:
-    """Call the step on the account of `run`, with `runtime` if it asks for it."""
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Call the step on the account of `run`, with `runtime` if it asks for it: its metrics, and what it did (`Work`)."""
     extra = {"runtime": runtime} if "runtime" in inspect.signature(step).parameters else {}
     token = DOING.set(Doing(run, work.name.removesuffix(".partial")))
     try:
-        return dict(step(work, **inputs, **extra))
+        with counted() as done:
+            return dict(step(work, **inputs, **extra)), dataclasses.asdict(done)
     finally:
         DOING.reset(token)
 
