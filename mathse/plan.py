@@ -8,7 +8,6 @@ of a step whose inputs are there are counted one by one and looked up in the cac
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from mathse.feedback.orm import TrainedOrm
 from mathse.feedback.teacher import SCHEMA, ask_for_annotation
 from mathse.fit import Fit
 from mathse.generation import Sampling
-from mathse.report.roles import role_of
+from mathse.report.roles import role_of, stage_of
 from mathse.report.text import aligned
 from mathse.steps.annotate import chosen
 from mathse.steps.data import rejected
@@ -69,15 +68,7 @@ class Line:
 
     @property
     def stage(self) -> str:
-        if self.step == "evaluate" or self.role == "test":
-            return "evaluation"
-        if self.role in ("orm", "student"):
-            return "ORM"
-        if self.role in ("reflection", "M_final"):
-            return "stage 3"
-        if self.step == "generate" or re.fullmatch(r"round \d+|M_[1-9]\d*", self.role):
-            return "stage 2"
-        return "stage 1"
+        return stage_of(self.step, self.role)
 
     def cells(self) -> list[str]:
         """As a row of the table."""

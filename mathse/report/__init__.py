@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from mathse.audit import Auditor
 from mathse.report.errors import with_reasons
 from mathse.report.files import write_text
+from mathse.report.ledger import ledger
 from mathse.report.problems import about_data, write_leaks_page
 from mathse.report.reflection import quality
 from mathse.report.roles import role_of, round_of
@@ -120,6 +121,7 @@ class Reporter:
         from mathse.report.page import write_page
 
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        found = {step["name"] for step in self.steps if step["cached"]}
         summary = {
             "command": shlex.join(["python", os.path.basename(sys.argv[0]), *sys.argv[1:]]),
             "seed": self.exp.seed,
@@ -130,7 +132,8 @@ class Reporter:
             **summarise(self.exp.benchmark.name, self.scores, self.rounds, self.orm),
             **self._reflection(),
             **about_data(self.exp, list(self.artifacts.values())),
-            **paid(list(self.artifacts.values()), {step["name"] for step in self.steps if step["cached"]}),
+            **paid(list(self.artifacts.values()), found),
+            "ledger": ledger(self.artifacts.values(), self.roles, found),
             "steps": self.steps,
             "seconds": round(time.monotonic() - self.begun, 1),
             "peak_rss_mb": peak // 1024,

@@ -59,3 +59,21 @@ def _tuned(learned: Sequence[str], roles: Mapping[str, str]) -> str:
     if last == "teacher":  # with judge=answer both learn from the same verdicts, and M_0 comes first
         return STUDENT if "M_0" in roles.values() else "M_0"
     return "M_final" if last == "reflection" else last
+
+
+STAGES = ("problems", "stage 1", "ORM", "stage 2", "stage 3", "evaluation")
+
+
+def stage_of(step: str, role: str) -> str:
+    """To which part of a run a step of that role belongs, one of STAGES."""
+    if step in ("load", "decontaminate", "fitting", "draw", "remaining"):
+        return "problems"
+    if step == "evaluate":
+        return "evaluation"
+    if role in ("orm", STUDENT):
+        return "ORM"
+    if role in ("reflection", "M_final"):
+        return "stage 3"
+    if step == "generate" or re.fullmatch(r"round \d+|M_[1-9]\d*", role):
+        return "stage 2"
+    return "stage 1"

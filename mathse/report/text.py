@@ -11,6 +11,7 @@ from typing import Any
 from mathse.audit import Auditor
 from mathse.report.errors import error_table
 from mathse.report.files import write_text
+from mathse.report.ledger import ledger_notes, ledger_table
 from mathse.report.plot import accuracy_plot
 from mathse.report.problems import data_lines, data_sections
 from mathse.report.reflection import reflection_table
@@ -157,6 +158,7 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) 
         parts += ["", aligned(reflection_table(summary["reflection"]))]
     if "teacher" in summary:
         parts += ["", aligned(money_table(summary["teacher"]))]
+    parts += ["", aligned(ledger_table(summary["ledger"])), *ledger_notes(summary["ledger"])]
     computed = [step for step in summary["steps"] if not step["cached"]]
     parts += [
         "",
@@ -242,6 +244,9 @@ def write_markdown(
         ]
     if "teacher" in summary:
         parts += ["## Teacher", markdown(money_table(summary["teacher"]))]
+    book = summary["ledger"]
+    about = f"{book['formula']}. kept: pictures whose features were in memory; cached: calls that the teacher's cache answered."
+    parts += ["## Ledger", about, markdown(ledger_table(book)), *ledger_notes(book)]
     for title, part in (("By family of problems", "source"), ("By level of difficulty", "level")):
         tables = [by_part(scored, part) for scored in scores]
         head = [part, "n", *(scored.model.name for scored in scores)]
