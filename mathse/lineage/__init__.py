@@ -83,6 +83,16 @@ class Steps:
             return {id: row.solution for id, row in self.judged(name).items()}
         return {row.id: row for row in read_jsonl(Solution, self.root / name / "solutions.jsonl")}
 
+    def ancestors(self, name: str) -> set[str]:
+        """All steps that a step rests on."""
+        found: set[str] = set()
+        todo = [name]
+        while todo:
+            new = set(artifacts_in(self.inputs(todo.pop()))) - found
+            found |= new
+            todo += new
+        return found
+
     def model_of(self, adapter: str) -> str:
         """What the model of a fine-tuning step is called where it was asked: M_1, orm …; the step's name where it never was."""
         for reader in self._readers.get(adapter, []):

@@ -47,14 +47,11 @@ def _learned(steps: Steps, judged: str, depth: int, row: Judged | None = None) -
     from mathse.steps.sft import share
 
     for name in steps.readers(judged, "sft"):
-        held_out = ""
-        if row and share(row.solution.problem.id) < steps.inputs(name)["fit"]["validation"]:
-            held_out = ", held out to validate on"
-        scores = [
-            f"{100 * steps.records[test]['metrics']['accuracy']:.1f} % in {test}"
-            for test in steps.readers(name, "evaluate")
-        ]
-        yield depth, f"in D_SFT of {steps.model_of(name)}, {name}{held_out}" + (f": {', '.join(scores)}" * bool(scores))
+        tests = steps.readers(name, "evaluate")
+        scores = [f"{100 * steps.records[test]['metrics']['accuracy']:.1f} % in {test}" for test in tests]
+        held_out = row is not None and share(row.solution.problem.id) < steps.inputs(name)["fit"]["validation"]
+        scores += ["only to validate on"] * held_out
+        yield depth, f"in D_SFT of {steps.model_of(name)}, {name}" + (f": {', '.join(scores)}" if scores else "")
     for name in steps.readers(judged, "write_up"):
         if row and row.solution.id in steps.judged(name):
             yield depth, f"{name}: written up with what it repairs"

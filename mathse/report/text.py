@@ -167,6 +167,8 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) 
         f"report:    {folder / 'report.md'}",
         f"examples:  {folder / 'examples.html'}",
         f"artifacts: {store}/",
+        f"dataset:   python -m mathse.export data={folder} out=D_SFT images=embed",
+        f"lineage:   python -m mathse.lineage <row> run={folder}",
         *([f"W&B:       {tracked}"] if tracked else []),
         f"next: {next_thing(summary, sys.argv)}",
     ]
