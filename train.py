@@ -73,8 +73,10 @@ def main() -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    if swept := {"-m", "--multirun"} & set(sys.argv):  # for the tracker, also of jobs in processes of their own
-        os.environ.setdefault("MATHSE_GROUP", "sweep " + " ".join(word for word in sys.argv[1:] if word not in swept))
+    if {"-m", "--multirun"} & set(sys.argv):  # for the tracker, also of jobs in processes of their own
+        from mathse.report.text import sweeps
+
+        os.environ.setdefault("MATHSE_GROUP", " ".join(["sweep", *filter(sweeps, sys.argv[1:])])[:120])
     try:
         hydra.main(config_path="conf", config_name="config", version_base="1.3")(job)()
     except (HydraException, OmegaConfBaseException) as error:

@@ -190,12 +190,13 @@ def next_thing(summary: Mapping[str, Any], argv: Sequence[str] = ()) -> str:
     kept = [
         word
         for word in given
-        if "=" in word and not word.startswith("-") and word.partition("=")[0] not in dropped and not _sweeps(word)
+        if "=" in word and not word.startswith("-") and word.partition("=")[0] not in dropped and not sweeps(word)
     ]
     return shlex.join(["python", "train.py", *kept, more])
 
 
-def _sweeps(override: str) -> bool:
+def sweeps(override: str) -> bool:
+    """Whether an override gives several values, so that `-m` makes several jobs of it."""
     value = override.partition("=")[2]
     return ("," in value and value[0] not in "[{'\"") or value.startswith(("range(", "choice(", "glob("))
 
@@ -254,6 +255,11 @@ def write_markdown(
         head = [part, "n", *(scored.model.name for scored in scores)]
         body = [[name, str(n), *(_percent(table.get(name)) for table in tables)] for name, (_, n) in tables[0].items()]
         parts += [f"## {title}", markdown([head, *body])]
+    parts += [
+        "## Rows",
+        "What each model learned from, as a dataset with the lineage of each row, and one row's whole story:",
+        f"```\npython -m mathse.export data={folder} out=D_SFT images=embed\npython -m mathse.lineage <row> run={folder}\n```",
+    ]
     steps = [[s["name"], "found" if s["cached"] else f"{s['seconds']:.1f} s"] for s in summary["steps"]]
     parts += ["## Steps", markdown([["artifact", "time"], *steps])]
     write_text(folder / "report.md", "\n\n".join(parts) + "\n")
