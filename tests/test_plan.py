@@ -105,7 +105,7 @@ def test_gpu_hours_follow_from_throughputs_that_are_settings(tmp_path: Path) -> 
         return {name: line.hours or 0.0 for name, line in found.items()}
 
     h100, half, slow = hours(), hours("plan.learning=0.125"), hours("plan.decode=1000")
-    assert half["sft", "M_1"] == pytest.approx(2 * h100["sft", "M_1"])
+    assert 1.8 < half["sft", "M_1"] / h100["sft", "M_1"] < 2, "pictures are read, not learned from"
     assert half["generate", "M_0"] == h100["generate", "M_0"]
     assert h100["generate", "M_0"] < slow["generate", "M_0"] < 2 * h100["generate", "M_0"]
     assert slow["sft", "M_1"] == h100["sft", "M_1"]

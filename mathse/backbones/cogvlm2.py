@@ -78,6 +78,8 @@ class CogVLM2(Member["LoadedCogVLM2"]):
 class LoadedCogVLM2(Loaded):
     """CogVLM2 in memory."""
 
+    layout = LAYOUT
+
     def __init__(self, module: Any, tokenizer: Any, several: str) -> None:
         super().__init__()
         self.module, self.tokenizer, self.several = module, tokenizer, several

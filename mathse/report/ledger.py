@@ -41,7 +41,7 @@ def _row(artifact: Artifact, role: str, found: bool) -> Row:
     record = _record(artifact)
     work: Mapping[str, Any] = record.get("work", {})
     if "inputs" in record and "mathse.backbones." not in json.dumps(record["inputs"]):
-        work = dict.fromkeys(COUNTS, 0) | work  # it asks no model, whatever an earlier commit's record leaves out
+        work = {**dict.fromkeys(COUNTS, 0), **work}  # it asks no model, whatever an earlier commit's record leaves out
     metrics = artifact.metrics
     paid = metrics.get("calls_paid")
     return {

@@ -54,9 +54,9 @@ class Shelf:
         self, name: str, kind: str, alias: str, files: Mapping[str, Path], about: Mapping[str, Any], *, used: bool
     ) -> None:
         if not self.run.offline:
-            path = f"{self.run.entity}/{self.run.project}/{name}:{alias}"
-            if self._there(path, kind):
-                self.run.use_artifact(path, type=kind)
+            known = f"{self.run.entity}/{self.run.project}/{name}:{alias}"
+            if self._there(known, kind):
+                self.run.use_artifact(known, type=kind)
                 return
         shelved = self.wandb.Artifact(name, type=kind, metadata=dict(about))
         for called, path in files.items():
@@ -69,9 +69,9 @@ class Shelf:
             shelved.wait()
             self.run.use_artifact(shelved)
 
-    def _there(self, path: str, kind: str) -> bool:
+    def _there(self, name: str, kind: str) -> bool:
         try:
-            return bool(self.wandb.Api().artifact_exists(path, type=kind))
+            return bool(self.wandb.Api().artifact_exists(name, type=kind))
         except Exception:  # nobody can say: it is sent, and W&B sees by the checksums
             return False
 

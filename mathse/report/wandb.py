@@ -179,7 +179,7 @@ class Following:
 
 def _orm_numbers(path: Path) -> dict[str, float]:
     """The numbers of the ORM's report on held-out solutions, of each judge, by dotted name; counts and intervals stay in the report."""
-    found = {}
+    found: dict[str, Any] = {}
     for number, judge in enumerate(json.loads(path.read_text(encoding="utf-8"))):
         numbers = flat(judge.get("held-out") or {})
         kept = {key.removesuffix(".value"): value for key, value in numbers.items() if key.endswith((".value", "_f1"))}
