@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 STEPS = ("sft", "train_orm")
 USAGE = (
     "python -m mathse.export model=<folder of an sft or train_orm step> out=<new folder> merge=true|false, "
-    "or data=<a run's report, or folder of an sft step> out=<new folder> images=embed|path"
+    "or data=<a run's report, or folder of an sft step> out=<new folder> images=embed|path [store=…]"
 )
 
 
@@ -143,8 +143,9 @@ def main(arguments: Sequence[str]) -> None:
     try:
         if set(given) == {"model", "out", "merge"} and given["merge"] in ("true", "false"):
             difference = export(Path(given["model"]), Path(given["out"]), merge=given["merge"] == "true")
-        elif set(given) == {"data", "out", "images"} and given["images"] in IMAGES:
-            print(export_data(Path(given["data"]), Path(given["out"]), images=given["images"]))
+        elif set(given) - {"store"} == {"data", "out", "images"} and given["images"] in IMAGES:
+            store = Path(given["store"]) if "store" in given else None
+            print(export_data(Path(given["data"]), Path(given["out"]), images=given["images"], store=store))
             return
         else:
             sys.exit(f"mathse: usage: {USAGE}")

@@ -75,12 +75,14 @@ COLUMNS = {  # name: (type, what it is)
 }
 
 
-def export_data(source: Path, out: Path, *, images: str) -> str:
+def export_data(source: Path, out: Path, *, images: str, store: Path | None = None) -> str:
     """Write what the models of a run learned from (its report's folder), or one model (an sft step's), and say so in a line each.
+
+    `store`: the run's, where that is not the folder two above its report.
 
     Raises ValueError where `source` is neither, or the store lacks what is needed.
     """
-    steps, models = _sources(source)
+    steps, models = _sources(source, store)
     counts: dict[str, list[dict[str, Any]]] = {}
     with new_folder(out) as work:
         for name, model in models.items():
@@ -91,11 +93,12 @@ def export_data(source: Path, out: Path, *, images: str) -> str:
     return "\n".join(f"{out}/{model}: {len(rows)} rows" for model, rows in counts.items())
 
 
-def _sources(source: Path) -> tuple[Steps, dict[str, str]]:
+def _sources(source: Path, store: Path | None) -> tuple[Steps, dict[str, str]]:
     """The store's steps, and the sft steps to be exported with the names of their models."""
     if (source / "summary.json").is_file():
         summary = json.loads((source / "summary.json").read_text(encoding="utf-8"))
-        steps = Steps(source.resolve().parent.parent, frozenset(step["name"] for step in summary["steps"]))
+        root = store or source.resolve().parent.parent
+        steps = Steps(root, frozenset(step["name"] for step in summary["steps"]))
         made = [step for step in steps.records if kind_of(step) == "sft"]
         evaluated = [steps.inputs(model["artifact"])["model"] for model in summary["models"]]
         names = {model["adapter"]["artifact"]: model["name"] for model in evaluated if model["adapter"]}

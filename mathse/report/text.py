@@ -160,6 +160,7 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) 
         parts += ["", aligned(money_table(summary["teacher"]))]
     parts += ["", aligned(ledger_table(summary["ledger"])), *ledger_notes(summary["ledger"])]
     computed = [step for step in summary["steps"] if not step["cached"]]
+    elsewhere = "" if Path(store).resolve() == folder.resolve().parent.parent else f" store={store}"
     parts += [
         "",
         f"{summary['seconds']:.0f} s, {summary['peak_rss_mb']} MB; "
@@ -167,8 +168,8 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) 
         f"report:    {folder / 'report.md'}",
         f"examples:  {folder / 'examples.html'}",
         f"artifacts: {store}/",
-        f"dataset:   python -m mathse.export data={folder} out=D_SFT images=embed",
-        f"lineage:   python -m mathse.lineage <row> run={folder}",
+        f"dataset:   python -m mathse.export data={folder} out=D_SFT images=embed{elsewhere}",
+        f"lineage:   python -m mathse.lineage <row> run={folder}{elsewhere}",
         *([f"W&B:       {tracked}"] if tracked else []),
         f"next: {next_thing(summary, sys.argv)}",
     ]
@@ -257,7 +258,8 @@ def write_markdown(
         parts += [f"## {title}", markdown([head, *body])]
     parts += [
         "## Rows",
-        "What each model learned from, as a dataset with the lineage of each row, and one row's whole story:",
+        "What each model learned from, as a dataset with the lineage of each row, and one row's whole story (with `store=…` where the "
+        "report does not lie in its store):",
         f"```\npython -m mathse.export data={folder} out=D_SFT images=embed\npython -m mathse.lineage <row> run={folder}\n```",
     ]
     steps = [[s["name"], "found" if s["cached"] else f"{s['seconds']:.1f} s"] for s in summary["steps"]]
