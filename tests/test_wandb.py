@@ -228,6 +228,12 @@ def test_data_adapters_and_the_orm_are_artifacts_under_the_recipes_hash(told: Fo
     assert about["model"] == "M_final"
     assert len(about["learned_from"]) == 4
     assert all(name.startswith("judge-") for name in about["learned_from"])
+    inputs = {key for key, one in artifacts.items() if one.use_after_commit}
+    assert {key for key in artifacts if key[0] in ("D_SFT", "orm_data")} <= inputs, (
+        "an input of the run, once it is synced"
+    )
+    made = {key for key in artifacts if key[0] in ("adapter", "orm")} - inputs
+    assert made, "adapters that were computed are outputs; those that were found are inputs"
     entries = artifacts["D_SFT", adapters[-1]].manifest.contents
     assert {entry.path for entry in entries} == {f"{name}/judged.jsonl" for name in about["learned_from"]}
     assert all(entry.ref.startswith("file:") and entry.digest for entry in entries), "named by checksum, not copied"

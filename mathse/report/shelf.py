@@ -64,10 +64,12 @@ class Shelf:
                 shelved.add_file(str(path), name=called, policy="immutable", skip_cache=True)
             else:
                 shelved.add_reference(path.resolve().as_uri(), name=called)
-        self.run.log_artifact(shelved, aliases=[alias])
-        if used and not self.run.offline:
-            shelved.wait()
-            self.run.use_artifact(shelved)
+        if not used:
+            self.run.log_artifact(shelved, aliases=[alias])
+        elif not self.run.offline:
+            self.run.use_artifact(shelved, aliases=[alias])
+        else:  # as `use_artifact` does, which refuses offline: an input of the run once it is synced
+            self.run._log_artifact(shelved, aliases=[alias], is_user_created=True, use_after_commit=True)
 
     def _there(self, name: str, kind: str) -> bool:
         try:
