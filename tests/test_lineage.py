@@ -141,7 +141,7 @@ def test_a_beginning_that_is_one_rows_own_is_enough(told: Told) -> None:
     problem = row(told, told.written, 1).split("/")[1]
     steps = Steps(told.root)
     assert steps.find(f"{told.written.name}/{problem[:12]}").solution.problem.id == problem
-    with pytest.raises(ValueError, match="solutions begin like this, say which: "):
+    with pytest.raises(ValueError, match="solutions begin like this, say which"):
         steps.find(problem[:3])  # it was evaluated too
     with pytest.raises(ValueError, match=r"no solution in .* begins like this"):
         steps.find("nobody")
@@ -150,6 +150,7 @@ def test_a_beginning_that_is_one_rows_own_is_enough(told: Told) -> None:
 def test_mistakes_are_one_line(told: Told, tmp_path: Path) -> None:
     for asked, said in (
         ([], "usage"),
+        (["--help"], "usage"),
         (["x", f"store={tmp_path}"], "no step is stored there"),
         (["x", f"run={tmp_path}"], "no report of a finished run"),
     ):

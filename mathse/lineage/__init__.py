@@ -114,7 +114,9 @@ class Steps:
             raise ValueError(f"{row}: no solution in {self.root} begins like this; ids look like <problem>/M_1/0")
         shown = ", ".join(one.id for one in found[:MOST_NAMED])
         more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-        raise ValueError(f"{row}: {len(found)} solutions begin like this, say which: {shown}{more}")
+        raise ValueError(
+            f"{row}: {len(found)} solutions begin like this, say which (run=… leaves one run's): {shown}{more}"
+        )
 
     def _search(self, prefix: str, steps: list[str]) -> Iterator[Written]:
         problem = json.dumps(prefix.partition("/")[0], ensure_ascii=False)[1:-1]

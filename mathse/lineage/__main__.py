@@ -79,7 +79,7 @@ def main(words: Sequence[str]) -> None:
     options = ("store", "run")
     given = dict(word.split("=", 1) for word in words if word.startswith(tuple(f"{name}=" for name in options)))
     rows = [word for word in words if not word.startswith(tuple(f"{name}=" for name in options))]
-    if len(rows) != 1:
+    if len(rows) != 1 or rows[0].startswith("-"):
         sys.exit(f"mathse: usage: {USAGE}")
     try:
         steps = steps_in(given)
