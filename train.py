@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 def run(cfg: DictConfig) -> str:
     """One job: the models of Algorithm 1, their accuracy on the benchmark, and a report, whose summary's path is returned."""
     from mathse.config import experiment
-    from mathse.plan import plan
+    from mathse.plan.bill import plan
     from mathse.preflight import check
     from mathse.report import Reporter, run_name
     from mathse.store import Store
     from mathse.whole import whole
 
     exp = experiment(cfg)
-    store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=run_name(exp))
-    if exp.dry_run:
-        print(plan(exp, store), flush=True)
+    if exp.dry_run:  # for which neither weights nor data need be there
+        print(plan(exp, Store(Path(exp.store), exp.runtime)), flush=True)
         return ""
+    store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=run_name(exp))
     if exp.scale != "tiny":
         check(exp)
     with Reporter(exp) as reporter:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 FOLDER = "MATHSE_SWEEP"  # the variable that tells jobs, wherever they run, where the sweep's folder is
+GROUP = "MATHSE_GROUP"  # and the one that conf/tracker takes their group from
 JOBS, TABLE = "jobs.json", "sweep.md"
 LONGEST = 80  # characters of what went wrong in the table; the whole stands above it
 
@@ -39,6 +40,7 @@ class Sweep(Callback):
         given = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
         write_text(folder / JOBS, json.dumps(jobs([*given, *config.hydra.overrides.task]), indent=1) + "\n")
         os.environ[FOLDER] = str(folder.resolve())
+        os.environ.setdefault(GROUP, " ".join(["sweep", *given])[:120])
 
 
 def jobs(overrides: Sequence[str]) -> list[list[str]]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from mathse.config import Experiment
 from mathse.report.files import write_text
 from mathse.report.text import markdown
-from mathse.report.wandb import start
+from mathse.report.wandb import Following
 from tables.arms import Ran
 from tables.compare import HOW, Paper, by_seed, compare, found, table
 
@@ -98,7 +98,8 @@ def save(
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
-    if exp.tracker == "wandb" and (tracker := start(exp, f"table {name}")):
+    tracker = exp.tracker.start(exp, f"table {name}")
+    if isinstance(tracker, Following):
         cells = [[row[column] for column in columns] for row in rows]
         tracker.run.log({f"tables/{name}": tracker.wandb.Table(columns=columns, data=cells)})
         tracker.close(failed=False)

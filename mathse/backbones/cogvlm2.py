@@ -27,6 +27,7 @@ LAYOUT = Layout(
     quantized=r"model\.layers\.\d+\.(self_attn|mlp)\..+(query_key_value|dense|_proj)",
     kept=(r"model\.vision", r"lm_head"),
     targets=rf".*model\.layers\.\d+\.{LANGUAGE}",
+    experts=2,  # words pass one, pictures the other
 )
 
 
@@ -76,6 +77,8 @@ class CogVLM2(Member["LoadedCogVLM2"]):
 
 class LoadedCogVLM2(Loaded):
     """CogVLM2 in memory."""
+
+    layout = LAYOUT
 
     def __init__(self, module: Any, tokenizer: Any, several: str) -> None:
         super().__init__()

@@ -68,6 +68,8 @@ class InternVL25(Member["LoadedInternVL25"]):
 class LoadedInternVL25(Loaded):
     """InternVL2.5 in memory."""
 
+    layout = LAYOUT
+
     def __init__(self, module: Any, tokenizer: Any, max_tiles: int, system: str) -> None:
         from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 

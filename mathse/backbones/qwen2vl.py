@@ -65,6 +65,8 @@ class Qwen2VL(Member["LoadedQwen2VL"]):
 class LoadedQwen2VL(Loaded):
     """Qwen2-VL in memory."""
 
+    layout = LAYOUT
+
     def __init__(self, module: Any, tokenizer: Any, processor: Any) -> None:
         super().__init__()
         self.module = module

@@ -19,9 +19,10 @@ from mathse.audit import Auditor
 from mathse.progress import View, viewed
 from mathse.report.errors import with_reasons
 from mathse.report.files import write_text
+from mathse.report.ledger import ledger
 from mathse.report.problems import about_data, kept_for_the_orm, write_leaks_page
 from mathse.report.reflection import quality
-from mathse.report.roles import role_of, round_of, stage_of
+from mathse.report.roles import place_of, role_of, round_of
 from mathse.report.summary import Scored, paid, summarise
 from mathse.report.text import closing, line, write_markdown
 from mathse.steps.data import judged_rows
@@ -30,10 +31,10 @@ from mathse.types import Model
 
 if TYPE_CHECKING:
     from mathse.config import Experiment
-    from mathse.report.wandb import Tracker
+    from mathse.tracking import Tracking
 
 REFLECTION = {"never": "", "final": ", reflection", "every_round": " with reflection"}
-NOT_IDENTITY = ("audit", "runtime", "store", "report", "tracker", "dry_run", "explain")
+NOT_IDENTITY = ("audit", "plan", "runtime", "store", "report", "tracker", "dry_run", "explain")
 
 
 class Reporter:
@@ -53,7 +54,7 @@ class Reporter:
         self.auditor = Auditor(exp.audit)
         self.name = run_name(exp)
         self.folder = Path(exp.report) / self.name
-        self.tracker: Tracker | None = None
+        self.tracker: Tracking | None = None
         self.view = View()
         self.open_until = contextlib.ExitStack()
 
@@ -66,10 +67,7 @@ class Reporter:
             ) from error
         self.view = self.open_until.enter_context(viewed())
         print(f"{self.name}: {describe(self.exp)}", flush=True)
-        if self.exp.tracker == "wandb":
-            from mathse.report.wandb import start
-
-            self.tracker = start(self.exp, self.name)
+        self.tracker = self.exp.tracker.start(self.exp, self.name)
         return self
 
     def __exit__(
@@ -85,7 +83,7 @@ class Reporter:
         """A step is going to be computed."""
         role = role_of(recipe, self.roles, self.judge)
         step = f"step {len(self.steps) + 1}, {recipe['step'].rpartition('.')[2]} {role}".rstrip()
-        self.view.now(stage_of(recipe, role, self.exp.K), step)
+        self.view.now(place_of(recipe, role, self.exp.K), step)
 
     def step(self, artifact: Artifact, recipe: Mapping[str, Any], *, cached: bool, seconds: float) -> None:
         """A step was found or computed."""
@@ -101,7 +99,7 @@ class Reporter:
         if artifact.step == "test_orm" and not self.orm:  # the judge's comes first, should the feedback have its own
             self.orm = dict(artifact.metrics)
         print(line(len(self.steps), artifact, role, cached=cached, seconds=seconds), flush=True)
-        self._track(lambda tracker: tracker.step(artifact, role))
+        self._track(lambda tracker: tracker.step(artifact, role, recipe, cached=cached))
         if artifact.step == "judge":
             self._audit(artifact, role)
 
@@ -109,7 +107,8 @@ class Reporter:
         """A model was evaluated."""
         self.scores.append(Scored(model, artifact))
         self.view.score(model.name, artifact.metrics["accuracy"])
-        self._track(lambda tracker: tracker.score(model.name, artifact, len(self.scores) - 1))
+        benchmark, index = self.exp.benchmark.name, len(self.scores) - 1
+        self._track(lambda tracker: tracker.score(model.name, benchmark, artifact, index))
         self._say(self.auditor.accuracy(model.name, artifact.metrics["accuracy"]))
 
     def _audit(self, artifact: Artifact, role: str) -> None:
@@ -134,6 +133,7 @@ class Reporter:
 
         self.view.now("", "writing the report")
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        found = {step["name"] for step in self.steps if step["cached"]}
         summary = {
             "command": shlex.join(["python", os.path.basename(sys.argv[0]), *sys.argv[1:]]),
             "seed": self.exp.seed,
@@ -144,7 +144,8 @@ class Reporter:
             **summarise(self.exp.benchmark.name, self.scores, self.rounds, self.orm),
             **self._reflection(),
             **about_data(self.exp, list(self.artifacts.values())),
-            **paid(list(self.artifacts.values()), {step["name"] for step in self.steps if step["cached"]}),
+            **paid(list(self.artifacts.values()), found),
+            "ledger": ledger(self.artifacts.values(), self.roles, found),
             "steps": self.steps,
             "seconds": round(time.monotonic() - self.begun, 1),
             "peak_rss_mb": peak // 1024,
@@ -161,7 +162,7 @@ class Reporter:
         judges = instruments((artifact, self.recipes[name]) for name, artifact in self.artifacts.items())
         orm = [*self._kept(), *write(self.folder, self.name, judges)] if judges else []
         write_markdown(self.folder, summary, self.scores, judged, orm, self.auditor)
-        self._track(lambda tracker: tracker.finish(summary, shown))
+        self._track(lambda tracker: tracker.finish(summary, shown, self.folder))
         tracked = self.tracker.where if self.tracker else ""
         self._close(failed=False)  # before the last line, which nothing may follow
         self.view.now("", "")
@@ -188,14 +189,14 @@ class Reporter:
         repaired = [artifact for artifact in judged if self.roles[artifact.name] == "reflection"]
         return {"reflection": quality(judged_rows(diagnosed), judged_rows(repaired))} if diagnosed else {}
 
-    def _track(self, tell: Callable[[Tracker], None]) -> None:
-        """Tell W&B. A job of hours does not end because W&B has a problem: it is said, and W&B is told no more."""
+    def _track(self, tell: Callable[[Tracking], None]) -> None:
+        """Tell the tracker. A job of hours does not end because it has a problem: that is said, and it is told no more."""
         if self.tracker is None:
             return
         try:
             tell(self.tracker)
         except Exception as problem:
-            print(f"W&B stops, going on without: {problem!r}", flush=True)
+            print(f"the tracker stops, going on without: {problem!r}", flush=True)
             self.tracker = None
 
     def _close(self, *, failed: bool) -> None:

@@ -42,8 +42,8 @@ def round_of(role: str) -> int | None:
     return int(role.removeprefix("round ")) if role.startswith("round ") else None
 
 
-def stage_of(recipe: Mapping[str, Any], role: str, K: int) -> str:
-    """The stage that a step of this role belongs to, in words; of all K rounds one."""
+def place_of(recipe: Mapping[str, Any], role: str, K: int) -> str:
+    """Where a run is at a step of this role, in words; of all K rounds one."""
     if role in ("", "problems", "test"):
         return "problems"
     if role in ("orm", STUDENT):
@@ -75,3 +75,21 @@ def _tuned(learned: Sequence[str], roles: Mapping[str, str]) -> str:
     if last == "teacher":  # with judge=answer both learn from the same verdicts, and M_0 comes first
         return STUDENT if "M_0" in roles.values() else "M_0"
     return "M_final" if last == "reflection" else last
+
+
+STAGES = ("problems", "stage 1", "ORM", "stage 2", "stage 3", "evaluation")
+
+
+def stage_of(step: str, role: str) -> str:
+    """To which part of a run a step of that role belongs, one of STAGES."""
+    if step in ("load", "decontaminate", "disjoint", "fitting", "draw", "remaining"):
+        return "problems"
+    if step == "evaluate":
+        return "evaluation"
+    if role in ("orm", STUDENT):
+        return "ORM"
+    if role in ("reflection", "M_final"):
+        return "stage 3"
+    if step == "generate" or re.fullmatch(r"round \d+|M_[1-9]\d*", role):
+        return "stage 2"
+    return "stage 1"

@@ -11,6 +11,7 @@ from typing import Any
 from mathse.audit import Auditor
 from mathse.report.errors import error_table
 from mathse.report.files import write_text
+from mathse.report.ledger import ledger_notes, ledger_table
 from mathse.report.plot import accuracy_plot
 from mathse.report.problems import data_lines, data_sections
 from mathse.report.reflection import reflection_table
@@ -172,7 +173,9 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) 
         parts += ["", aligned(reflection_table(summary["reflection"]))]
     if "teacher" in summary:
         parts += ["", aligned(money_table(summary["teacher"]))]
+    parts += ["", aligned(ledger_table(summary["ledger"])), *ledger_notes(summary["ledger"])]
     computed = [step for step in summary["steps"] if not step["cached"]]
+    elsewhere = "" if Path(store).resolve() == folder.resolve().parent.parent else f" store={store}"
     parts += [
         "",
         f"{summary['seconds']:.0f} s, {summary['peak_rss_mb']} MB; "
@@ -180,6 +183,8 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) 
         f"report:    {folder / 'report.md'}",
         f"examples:  {folder / 'examples.html'}",
         f"artifacts: {store}/",
+        f"dataset:   python -m mathse.export data={folder} out=D_SFT images=embed{elsewhere}",
+        f"lineage:   python -m mathse.lineage <row> run={folder}{elsewhere}",
         *([f"W&B:       {tracked}"] if tracked else []),
         f"next: {next_thing(summary, sys.argv)}",
     ]
@@ -212,12 +217,13 @@ def next_thing(summary: Mapping[str, Any], argv: Sequence[str] = ()) -> str:
     kept = [
         word
         for word in given
-        if "=" in word and not word.startswith("-") and word.partition("=")[0] not in dropped and not _sweeps(word)
+        if "=" in word and not word.startswith("-") and word.partition("=")[0] not in dropped and not sweeps(word)
     ]
     return shlex.join(["python", "train.py", *kept, more])
 
 
-def _sweeps(override: str) -> bool:
+def sweeps(override: str) -> bool:
+    """Whether an override gives several values, so that `-m` makes several jobs of it."""
     value = override.partition("=")[2]
     return ("," in value and value[0] not in "[{'\"") or value.startswith(("range(", "choice(", "glob("))
 
@@ -269,11 +275,20 @@ def write_markdown(
         ]
     if "teacher" in summary:
         parts += ["## Teacher", markdown(money_table(summary["teacher"]))]
+    book = summary["ledger"]
+    about = f"{book['formula']}. kept: pictures whose features were in memory; cached: calls that the teacher's cache answered."
+    parts += ["## Ledger", about, markdown(ledger_table(book)), *ledger_notes(book)]
     for title, part in (("By family of problems", "source"), ("By level of difficulty", "level")):
         tables = [by_part(scored, part) for scored in scores]
         head = [part, "n", *(scored.model.name for scored in scores)]
         body = [[name, str(n), *(_percent(table.get(name)) for table in tables)] for name, (_, n) in tables[0].items()]
         parts += [f"## {title}", markdown([head, *body])]
+    parts += [
+        "## Rows",
+        "What each model learned from, as a dataset with the lineage of each row, and one row's whole story (with `store=…` where the "
+        "report does not lie in its store):",
+        f"```\npython -m mathse.export data={folder} out=D_SFT images=embed\npython -m mathse.lineage <row> run={folder}\n```",
+    ]
     steps = [[s["name"], "found" if s["cached"] else f"{s['seconds']:.1f} s"] for s in summary["steps"]]
     parts += ["## Steps", markdown([["artifact", "time"], *steps])]
     write_text(folder / "report.md", "\n\n".join(parts) + "\n")

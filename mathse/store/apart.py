@@ -14,8 +14,8 @@ from mathse.progress import RELAY, relayed
 from mathse.store.artifact import METRICS, PARTIAL
 
 
-def in_own_process(work: Path) -> dict[str, float]:
-    """The metrics of the step whose recipe and call are written in `work`. Raises RuntimeError where it fails."""
+def in_own_process(work: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """The metrics and the `Work` of the step whose recipe and call are written in `work`. Raises RuntimeError where it fails."""
     command = [sys.executable, "-m", "mathse.run_step", str(work)]
     environment = {**os.environ, RELAY: "1", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
@@ -39,8 +39,8 @@ def in_own_process(work: Path) -> dict[str, float]:
             errors.join()
     if process.returncode:
         raise RuntimeError(f"{work.name.removesuffix(PARTIAL)} failed with exit status {process.returncode}; see above")
-    metrics: dict[str, float] = json.loads((work / METRICS).read_text())
-    return metrics
+    metrics, done = json.loads((work / METRICS).read_text())
+    return metrics, done
 
 
 def _pass_on(lines: IO[str], out: TextIO) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib
@@ -13,22 +14,28 @@ from typing import Any, TypeVar
 from mathse.store.artifact import RECORD, Artifact
 
 
-def canonical(value: Any, *, whole: bool = False) -> Any:
-    """The identity of a value as plain JSON; with `whole`, its `execution` fields too. Raises TypeError for what has none."""
+def canonical(value: Any, *, whole: bool = False, absent: bool = False) -> Any:
+    """The identity of a value as plain JSON; with `whole`, its `execution` fields too. Raises TypeError for what has none.
+
+    With `absent`, weights and data that are not there have no content; else whatever they raise is raised.
+    """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Artifact):
         return {"artifact": value.name}
     if isinstance(value, (list, tuple)):
-        return [canonical(member, whole=whole) for member in value]
+        return [canonical(member, whole=whole, absent=absent) for member in value]
     if isinstance(value, Mapping):
-        return {str(key): canonical(member, whole=whole) for key, member in sorted(value.items())}
+        return {str(key): canonical(member, whole=whole, absent=absent) for key, member in sorted(value.items())}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
         left_out = () if whole else getattr(kind, "execution", ())
         names = [field.name for field in dataclasses.fields(value) if field.name not in left_out]
-        fields = {name: canonical(getattr(value, name), whole=whole) for name in names}
-        content = {"content": canonical(value.recipe())} if hasattr(value, "recipe") else {}
+        fields = {name: canonical(getattr(value, name), whole=whole, absent=absent) for name in names}
+        content = {}
+        if hasattr(value, "recipe"):
+            with contextlib.suppress(*((ValueError, OSError) if absent else ())):
+                content = {"content": canonical(value.recipe())}
         return {"_target_": f"{kind.__module__}.{kind.__qualname__}", **fields, **content}
     raise TypeError(f"{value!r} ({type(value).__name__}) has no stable identity and cannot be part of a recipe")
 
@@ -46,13 +53,13 @@ def means(*, version: int = 1, prompts: tuple[str, ...] = ()) -> Callable[[F], F
     return mark
 
 
-def recipe_of(step: Callable[..., Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe of a call: the step's name, version and prompts (see `means`), and its inputs."""
+def recipe_of(step: Callable[..., Any], inputs: Mapping[str, Any], *, absent: bool = False) -> dict[str, Any]:
+    """The recipe of a call: the step's name, version and prompts (see `means`), and its inputs; `absent`: see `canonical`."""
     return {
         "step": f"{step.__module__}.{step.__qualname__}",
         "version": step.__dict__.get("version", 1),
         "prompts": list(step.__dict__.get("prompts", ())),
-        "inputs": {name: canonical(value) for name, value in sorted(inputs.items())},
+        "inputs": {name: canonical(value, absent=absent) for name, value in sorted(inputs.items())},
     }
 
 

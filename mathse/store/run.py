@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 import resource
@@ -20,6 +21,7 @@ from mathse.store.difference import explanation
 from mathse.store.locks import In, computing
 from mathse.store.recipe import canonical, name_of, recipe_of
 from mathse.store.runtime import DOING, Doing, Runtime
+from mathse.work import counted
 
 
 class Watcher(Protocol):
@@ -101,6 +103,7 @@ class Store:
         if (work / RECORD).exists():  # killed between the record and the renaming
             _settle(work, final)
             return
+        resumed = work.exists()
         work.mkdir(exist_ok=True)
         write(work / RECIPE, recipe)
         write(work / BY, {"pid": os.getpid(), "host": os.uname().nodename, "run": self.name, "since": time.time()})
@@ -108,13 +111,15 @@ class Store:
         if self.runtime.isolate:
             whole = {"inputs": dict(inputs), "runtime": self.runtime, "run": self.name}
             write(work / CALL, canonical(whole, whole=True))
-            metrics = in_own_process(work)
+            metrics, done = in_own_process(work)
         else:
-            metrics = call(step, work, inputs, self.runtime, self.name)
+            metrics, done = call(step, work, inputs, self.runtime, self.name)
         files = sorted(path for path in work.rglob("*") if path.is_file() and not path.name.startswith("."))
         record = {
             **recipe,
-            "metrics": dict(metrics),
+            "metrics": metrics,
+            "work": done,
+            "resumed": resumed,  # then work and seconds are those of the last start only
             "files": {str(path.relative_to(work)): sha256(path) for path in files},
             "seconds": round(time.time() - begun, 3),
             "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -133,12 +138,13 @@ def _settle(work: Path, final: Path) -> None:
 
 def call(
     step: Callable[..., Mapping[str, float]], work: Path, inputs: Mapping[str, Any], runtime: Runtime, run: str
-) -> dict[str, float]:
-    """Call the step on the account of `run`, with `runtime` if it asks for it."""
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Call the step on the account of `run`, with `runtime` if it asks for it: its metrics, and what it did (`Work`)."""
     extra = {"runtime": runtime} if "runtime" in inspect.signature(step).parameters else {}
     token = DOING.set(Doing(run, work.name.removesuffix(".partial")))
     try:
-        return dict(step(work, **inputs, **extra))
+        with counted() as done:
+            return dict(step(work, **inputs, **extra)), dataclasses.asdict(done)
     finally:
         DOING.reset(token)
 
