@@ -55,7 +55,7 @@ class Chart:
     title: str
     draw: Draw
     alt: str
-    size: tuple[float, float] = (4.6, 3.1)
+    size: tuple[float, float] = (4.4, 3.0)
     file: str = ""
     wide: bool = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,11 +31,24 @@ def side_by_side(rows: Sequence[tuple[str, Sequence[tuple[str, Point]]]]) -> Dra
                 colour = SERIES[place % len(SERIES)]
                 reach = [[max(0.0, point.value - point.low)], [max(0.0, point.high - point.value)]]
                 axes.errorbar([point.value], [at], xerr=reach, fmt="o", ms=4.5, capsize=2, lw=1.2, color=colour)
-        axes.set_yticks(range(len(rows)), [label for label, _ in rows])
+        axes.set_yticks(range(len(rows)), [folded(label) for label, _ in rows])
         axes.set(xlabel="correct, %", ylim=(len(rows) - 0.5, -0.5))
         axes.grid(axis="y", visible=False)
 
     return draw
+
+
+def folded(label: str, most: int = 34) -> str:
+    """The label in lines, broken behind commas.
+
+    >>> folded("K=2, seed_size=100", 8)
+    'K=2,\\nseed_size=100'
+    """
+    lines = [""]
+    for word in re.split(r"(?<=,) ", label):
+        longer = f"{lines[-1]} {word}".strip()
+        lines = [*lines[:-1], longer] if len(longer) <= most or not lines[-1] else [*lines, word]
+    return "\n".join(lines)
 
 
 def stages(curves: Mapping[str, Sequence[tuple[str, float]]]) -> Draw:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mathse.report.charts import DIM, INK, ODD, RIGHT, RIGHT_SOFT, WRONG, WRONG_SOFT, Draw
+from mathse.report.charts import INK, ODD, RIGHT, RIGHT_SOFT, WRONG, WRONG_SOFT, Draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,28 +98,40 @@ def _bands(axes: Axes, place: int, flow: Mapping[tuple[bool, bool], int], gap: i
         ends[pair[1]] += n
 
 
-def rounds(found: Sequence[Mapping[str, Any]]) -> Draw:
-    """Left: accepted, rejected and unreadable solutions of each round. Right: precision and recall of acceptance."""
-    places = range(len(found))
+def solutions(found: Sequence[Mapping[str, Any]]) -> Draw:
+    """Accepted, rejected and unreadable solutions of each round."""
 
     def draw(figure: Figure) -> None:
-        counts, shares = figure.subplots(1, 2, width_ratios=(1.15, 1))
+        axes = _rounds(figure, found)
         base = [0] * len(found)
         for key, colour in (("accepted", RIGHT), ("rejected", WRONG_SOFT), ("unreadable", ODD)):
             high = [r[key] for r in found]
             if any(high):
-                counts.bar(places, high, bottom=base, color=colour, width=0.6, label=key)
+                axes.bar(range(len(found)), high, bottom=base, color=colour, width=0.6, label=key)
             base = [low + more for low, more in zip(base, high, strict=True)]
-        counts.set(ylabel="solutions", ylim=(0, 1.02 * max([1, *base])))
-        counts.grid(axis="x", visible=False)
-        for key, colour, mark in (("accept_precision", RIGHT, "o"), ("accept_recall", DIM, "s")):
-            shares.plot(
-                places, [r[key] for r in found], mark + "-", ms=4, color=colour, label=key.removeprefix("accept_")
-            )
-        shares.set(ylim=(0, 1.04), ylabel="share")
-        for axes in (counts, shares):
-            axes.set_xticks(list(places), [f"round {r['round']}" if len(found) < 4 else str(r["round"]) for r in found])
-            axes.set_xlim(-0.6, len(found) - 0.4)
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, columnspacing=1, handlelength=1.2)
+        axes.set(ylabel="solutions", ylim=(0, 1.02 * max([1, *base])))
+        figure.legend(loc="outside upper left", ncols=3, columnspacing=1, handlelength=1.2)
 
     return draw
+
+
+def acceptance(found: Sequence[Mapping[str, Any]]) -> Draw:
+    """Precision and recall of acceptance, round by round."""
+
+    def draw(figure: Figure) -> None:
+        axes = _rounds(figure, found)
+        for key, colour, mark in (("accept_precision", RIGHT, "o"), ("accept_recall", WRONG, "s")):
+            values = [r[key] for r in found]
+            axes.plot(range(len(found)), values, mark + "-", ms=4, color=colour, label=key.removeprefix("accept_"))
+        axes.set(ylim=(0, 1.04), ylabel="share")
+        figure.legend(loc="outside upper left", ncols=2, columnspacing=1, handlelength=1.2)
+
+    return draw
+
+
+def _rounds(figure: Figure, found: Sequence[Mapping[str, Any]]) -> Axes:
+    axes = figure.add_subplot()
+    axes.set_xticks(range(len(found)), [f"round {r['round']}" if len(found) < 6 else str(r["round"]) for r in found])
+    axes.set_xlim(-0.6, len(found) - 0.4)
+    axes.grid(axis="x", visible=False)
+    return axes

@@ -13,7 +13,7 @@ from mathse.report.run import Run
 from mathse.report.sections.ledger import clock, spent
 from mathse.statistics import wilson
 
-MOST_LABEL = 40  # characters of an arm's name in a chart
+MOST_LABEL = 60  # characters of an arm's name in a chart
 
 
 def comparison(runs: Sequence[Run]) -> Report:
@@ -107,7 +107,7 @@ def accuracies(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
             "Last model of each run",
             charts.side_by_side(lines),
             f"Accuracy in percent. {said}.",
-            size=(6.8, 0.9 + 0.42 * len(lines)),
+            size=(7.0, 0.9 + 0.42 * len(lines)),
             wide=True,
         ),
     ]
@@ -118,7 +118,7 @@ def accuracies(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
                 "From model to model, mean over seeds",
                 charts.stages(stages),
                 f"Accuracy by model. {said}.",
-                size=(6.4, height),
+                size=(5.4, height),
             )
         )
     return section(f"accuracy{suffix}", f"Accuracy{where}", parts, Table(table))
@@ -131,7 +131,7 @@ def paired(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
         return []
     words = (
         f"Each arm's last model against that of the first, {found[0].label}, on the same problems of the same seed: difference in points, "
-        "its 95 % interval (drawn by problem), exact McNemar p, and p after Holm for all tests here. Name another run first to compare with it."
+        "its 95 % interval (drawn by problem), exact McNemar p, and p after Holm for all of them. Name another run first to change that."
     )
     table = [["arm", "points", "95% interval", "p", "p (Holm)", "n"], *map(_test, rows)]
     no = [row.arm for row in rows if row.adjusted >= 0.05]

@@ -30,7 +30,7 @@ def accuracy(run: Run) -> list[Section]:
         "Accuracy by stage",
         charts.accuracy(models),
         f"Accuracy by stage: {said}.",
-        size=(max(3.4, 1.1 + 0.8 * len(models)), 3.1),
+        size=(max(3.2, 1.0 + 0.66 * len(models)), 2.9),
         file="accuracy.png",
         wide=len(models) > 6,
     )

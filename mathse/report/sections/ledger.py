@@ -42,7 +42,7 @@ def ledger(run: Run) -> list[Section]:
         table.append([name, f"{steps:.0f}", f"{found:.0f}", f"{computed:.1f} s", f"{saved:.1f} s"])
     said = "; ".join(f"{row[0]} {row[3]} computed, {row[4]} saved" for row in table[1:])
     bars = [(name, computed, saved) for name, (_, _, computed, saved) in stages.items()]
-    chart = Chart("Seconds by stage", charts.times(bars), f"{said}.", size=(6.4, 0.9 + 0.3 * len(bars)))
+    chart = Chart("Seconds by stage", charts.times(bars), f"{said}.", size=(5.0, 0.9 + 0.28 * len(bars)))
     words = "Computed: by this run. Saved: what the steps that were found in the store took when they were computed."
     steps = [["artifact", "role", "this run", "when computed"]]
     for step in run.summary["steps"]:

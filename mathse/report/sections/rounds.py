@@ -16,14 +16,19 @@ def rounds(run: Run) -> list[Section]:
     found = run.summary.get("rounds", [])
     if not found:
         return []
-    said = "; ".join(
-        f"round {r['round']}: {r['accepted']} accepted, {r['rejected']} rejected, {r['unreadable']} unreadable, "
-        f"precision {r['accept_precision']:.2f}, recall {r['accept_recall']:.2f}"
+    counts = "; ".join(
+        f"round {r['round']}: {r['accepted']} accepted, {r['rejected']} rejected, {r['unreadable']} unreadable"
         for r in found
     )
-    chart = Chart("What each round brought", charts.rounds(found), f"{said}.", size=(6.4, 2.9))
+    shares = "; ".join(f"round {r['round']}: {r['accept_precision']:.2f} and {r['accept_recall']:.2f}" for r in found)
+    both: list[Part] = [
+        Chart("Solutions of each round", charts.solutions(found), f"{counts}.", size=(4.2, 2.7)),
+        Chart(
+            "Acceptance", charts.acceptance(found), f"Precision and recall of acceptance. {shares}.", size=(4.2, 2.7)
+        ),
+    ]
     words = "Precision and recall of acceptance are measured against the reference answers."
-    return section("rounds", "Rounds", Text(words), Table(round_table(run.summary)), chart, audited(run.audit))
+    return section("rounds", "Rounds", Text(words), Table(round_table(run.summary)), both, audited(run.audit))
 
 
 def audited(audit: Mapping[str, Any]) -> list[Part]:

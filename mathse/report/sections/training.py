@@ -31,7 +31,7 @@ def training(run: Run) -> list[Section]:
         return []
     said = "; ".join(f"{row[0]} ends at {row[3]} after {row[2]} steps" for row in table[1:])
     chart = (
-        [Chart("Loss", charts.losses(curves), f"Loss over steps, logarithmic. {said}.", size=(6.4, 3.2))]
+        [Chart("Loss", charts.losses(curves), f"Loss over steps, logarithmic. {said}.", size=(5.0, 3.0))]
         if curves
         else []
     )
