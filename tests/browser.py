@@ -93,9 +93,11 @@ class Page:
         assert self.loaded, "the page does not load"
 
     async def ask(self, code: str) -> Any:
-        """The value of a JavaScript expression."""
-        result = (await self.call("Runtime.evaluate", expression=code, returnByValue=True, awaitPromise=True))["result"]
-        return result.get("value")
+        """The value of a JavaScript expression. Raises RuntimeError with what it throws."""
+        answer = await self.call("Runtime.evaluate", expression=code, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in answer:
+            raise RuntimeError(f"{code}: {answer['exceptionDetails']}")
+        return answer["result"].get("value")
 
     async def draw(self, path: Path) -> None:
         """A picture of what is in the window."""

@@ -135,7 +135,17 @@ class Reporter:
         }
         write_text(self.folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
         (self.folder / UNFINISHED).unlink(missing_ok=True)
-        run = Run(
+        run = self.run(summary)
+        write_run(self.folder, run)
+        self._track(lambda tracker: tracker.finish(summary, groups(run)))
+        tracked = self.tracker.where if self.tracker else ""
+        self._close(failed=False)  # before the last line, which nothing may follow
+        print(closing(summary, self.folder, self.exp.store, tracked), flush=True)
+        print(self.folder / SUMMARY, flush=True)
+
+    def run(self, summary: Mapping[str, Any]) -> Run:
+        """What was heard, as reports take it."""
+        return Run(
             self.name,
             summary,
             self.artifacts,
@@ -145,12 +155,6 @@ class Reporter:
             self.rounds,
             self.auditor.as_json(),
         )
-        write_run(self.folder, run)
-        self._track(lambda tracker: tracker.finish(summary, groups(run)))
-        tracked = self.tracker.where if self.tracker else ""
-        self._close(failed=False)  # before the last line, which nothing may follow
-        print(closing(summary, self.folder, self.exp.store, tracked), flush=True)
-        print(self.folder / SUMMARY, flush=True)
 
     def _head(self) -> dict[str, Any]:
         """What is known of a run before its first step."""

@@ -14,6 +14,7 @@ from mathse.report.run import Run
 from mathse.report.summary import Scored
 from mathse.steps.data import judged_rows
 from mathse.steps.reflect import with_repairs
+from mathse.store import Artifact
 from mathse.types import Judged
 
 MOST = 240  # solutions in a gallery: with pictures of 30 kB, one each, 7 MB
@@ -51,19 +52,22 @@ def groups(run: Run) -> list[Group]:
     diagnosed, taught = run.of("diagnose"), run.of("judge", "teacher")
     repaired = run.of("judge", "reflection")
     count = min(PER_STAGE, MOST // max(1, len(rounds) + bool(taught) + bool(repaired) + bool(run.scores)))
-    reasons = {row.solution.id: row for row in judged_rows(diagnosed)}
-    found = []
+    found: list[Group] = []
+
+    def show(make: Callable[[], Group]) -> None:
+        try:
+            found.append(make())
+        except (OSError, ValueError) as error:  # the other stages are worth showing
+            run.missing.append(f"The gallery lacks a stage: {error}")
+
     if taught:
-        words = "The teacher's solutions of the seed problems, as the run's judge sees them; M_0 learns from the accepted ones."
-        found.append(Group("Distilled", words, _plain(judged_rows(taught[:1]), count)))
+        show(lambda: _distilled(taught[0], count))
     for k, artifact in rounds:
-        rows = [reasons.get(row.solution.id, row) for row in judged_rows([artifact])]
-        words = f"Solutions by M_{k - 1}: the accepted ones join its next training, the rejected ones are left for reflection."
-        found.append(Group(f"Round {k}", words, _plain(rows, count)))
+        show(lambda k=k, artifact=artifact: _round(k, artifact, diagnosed, count))  # type: ignore[misc]
     if diagnosed and repaired:
-        found.append(_reflection(judged_rows(diagnosed), judged_rows(repaired), count))
+        show(lambda: _reflection(judged_rows(diagnosed), judged_rows(repaired), count))
     if run.scores:
-        found.append(_test(run.scores, count))
+        show(lambda: _test(run.scores, count))
     return [group for group in found if group.examples]
 
 
@@ -90,6 +94,22 @@ def in_turn(rows: Sequence[Judged], kind: Callable[[Judged], object], count: int
 
 def _plain(rows: Sequence[Judged], count: int) -> list[Example]:
     return [Example(row) for row in in_turn(rows, lambda row: (row.verdict.status, matches(row.solution)), count)]
+
+
+def _distilled(artifact: Artifact, count: int) -> Group:
+    words = (
+        "The teacher's solutions of the seed problems, as the run's judge sees them; M_0 learns from the accepted ones."
+    )
+    return Group("Distilled", words, _plain(judged_rows([artifact]), count))
+
+
+def _round(k: int, artifact: Artifact, diagnosed: Sequence[Artifact], count: int) -> Group:
+    reasons = {row.solution.id: row for row in judged_rows(diagnosed)}  # verdicts asked for later, with where and why
+    rows = [reasons.get(row.solution.id, row) for row in judged_rows([artifact])]
+    words = (
+        f"Solutions by M_{k - 1}: the accepted ones join its next training, the rejected ones are left for reflection."
+    )
+    return Group(f"Round {k}", words, _plain(rows, count))
 
 
 def _reflection(diagnosed: Sequence[Judged], repaired: Sequence[Judged], count: int) -> Group:

@@ -19,6 +19,9 @@ Rows = Sequence[Sequence[str]]
 NUMBER = re.compile(r"[+\-−]?[\d.,]+(?:e[+\-]?\d+)?(?: ?%| s| MB| to .*| \[.*|/.*| \(.*)?|found|")
 
 
+BROKEN = (OSError, ValueError, KeyError, TypeError)  # what files that were changed or lost bring
+
+
 @dataclass(frozen=True)
 class Text:
     """A paragraph."""
@@ -119,8 +122,21 @@ def attempted(name: str, title: str, make: Callable[[], list[Section]]) -> list[
     """What `make` gives; where files are missing or broken, a section that says so: the rest of a report is worth showing."""
     try:
         return make()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return section(name, title, Notice(f"Not shown: {' '.join(str(error).split()) or type(error).__name__}"))
+    except BROKEN as error:
+        return section(name, title, not_shown(error))
+
+
+def tried(make: Callable[[], Sequence[Part]]) -> Sequence[Part]:
+    """The same for some parts of a section."""
+    try:
+        return make()
+    except BROKEN as error:
+        return [not_shown(error)]
+
+
+def not_shown(error: BaseException) -> Notice:
+    """What stands in the place of what cannot be read."""
+    return Notice(f"Not shown: {' '.join(str(error).split()) or type(error).__name__}")
 
 
 # ---- Markdown ----

@@ -105,8 +105,15 @@ def _settle(run: Run, finished: bool) -> None:
     judge = (others or sources or [{}])[
         -1
     ]  # answer match judges for the ORM too, so any other source is the run's judge
-    for name, recipe in run.recipes.items():
-        role = run.roles[name] = role_of(recipe, run.roles, judge)
+    asked = [
+        recipe["inputs"]["model"] for recipe in run.recipes.values() if isinstance(recipe["inputs"].get("model"), dict)
+    ]
+    known = {(model.get("adapter") or {}).get("artifact"): str(model["name"]) for model in asked}
+    for (
+        name,
+        recipe,
+    ) in run.recipes.items():  # what a model is called does not hang on what it learned from, which may be missing
+        role = run.roles[name] = known.get(name) or role_of(recipe, run.roles, judge)
         if round_of(role):
             run.rounds.append(run.artifacts[name])
     run.scores = [Scored(run.roles[one.name], one) for one in run.of("evaluate")]

@@ -90,6 +90,7 @@ def inline_svg(draw: Draw, width: float, height: float, name: str) -> str:
     svg = re.sub(r"<!--.*?-->|<style.*?</style>|<metadata.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;\"]*;? ?|\n(?=L |C |z|\")", lambda cut: " " if cut[0] == "\n" else "", svg)
     svg = re.sub(r'\bid="|(?:xlink:)?href="#|url\(#', lambda at: f"{at[0].removeprefix('xlink:')}{name}-", svg)
+    svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg)  # HTML knows what an SVG is
     svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', ' aria-hidden="true" focusable="false"', svg, count=1)
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from mathse.report.charts import stages as charts
-from mathse.report.parts import Chart, Notice, Part, Section, Table, Text, section
+from mathse.report.parts import Chart, Notice, Part, Section, Table, Text, section, tried
 from mathse.report.run import Run
 from mathse.report.summary import Scored, by_part, paired_p
 from mathse.report.text import further, results
@@ -35,7 +35,9 @@ def accuracy(run: Run) -> list[Section]:
         wide=len(models) > 6,
     )
     parts = [Text(words), chart, Table(results(run.summary)), Text("; ".join(further(run.summary)) + ".")]
-    return section("accuracy", "Accuracy", parts, transitions(run.scores), by_parts(run.scores))
+    return section(
+        "accuracy", "Accuracy", parts, tried(lambda: transitions(run.scores)), tried(lambda: by_parts(run.scores))
+    )
 
 
 def flow(before: Scored, after: Scored) -> Flow:

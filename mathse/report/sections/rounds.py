@@ -39,10 +39,10 @@ def audited(audit: Mapping[str, Any]) -> list[Part]:
     wrong = kept["expected_wrong"]
     expected = "nobody knows how many wrong" if wrong is None else f"{wrong:.0f} expected wrong"
     words = (
-        f"The audit: D_SFT has {kept['rows']} rows, {expected}. Distinct: not written before for the same problem; "
-        "solved: of the problems that were asked."
+        f"The audit: D_SFT has {kept['rows']} rows, {expected}. Characters: of a solution, on average; distinct: not written before "
+        "for the same problem; newly solved: problems, and their share of those that were asked."
     )
-    head = ["round", "solutions", "accepted", "precision", "recall", "characters", "distinct", "solved"]
+    head = ["round", "solutions", "accepted", "precision", "recall", "characters", "distinct", "newly solved", "share"]
     rows = [[str(r["round"]), str(r["solutions"]), _share(r["acceptance"]), *_numbers(r)] for r in audit["rounds"]]
     names = sorted({name for r in audit["rounds"] for name in r["families"]})
     families = [[name, *(_family(r["families"].get(name)) for r in audit["rounds"])] for name in names]
@@ -59,7 +59,8 @@ def audited(audit: Mapping[str, Any]) -> list[Part]:
 
 def _numbers(r: Mapping[str, Any]) -> list[str]:
     shares = [_share(r["precision"]), _share(r["recall"])]
-    return [*shares, f"{r['characters']:.0f}", _share(r["distinct"]), _share(r["solved"])]
+    solved = [f"{r['solved'] * r['problems']:.0f}", _share(r["solved"])]
+    return [*shares, f"{r['characters']:.0f}", _share(r["distinct"]), *solved]
 
 
 def _share(value: float | None) -> str:
