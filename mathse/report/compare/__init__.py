@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from mathse.report.charts import runs as charts
 from mathse.report.charts.runs import Point
-from mathse.report.compare.settings import SEED, Arm, arms, settings
-from mathse.report.compare.tests import Test, test_set, tests
+from mathse.report.compare.paired import Pair, paired_tests, benchmark_of
+from mathse.report.compare.settings import SEED, Arm, arms, settings_of
 from mathse.report.parts import Chart, Notice, Part, Report, Section, Stat, Table, Text, attempted, section
 from mathse.report.run import Run
 from mathse.report.sections.ledger import clock, spent
@@ -22,7 +22,7 @@ def comparison(runs: Sequence[Run]) -> Report:
     notices = [f"{run.name}: {words}" for run in runs for words in run.missing]
     for run in runs:
         try:
-            key = test_set(run)
+            key = benchmark_of(run)
         except (OSError, ValueError, KeyError) as error:
             notices.append(f"{run.name}: its test answers cannot be read ({error}), so it is not compared.")
             continue
@@ -126,7 +126,7 @@ def accuracies(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
 
 def paired(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
     """Every arm against the first, on the same problems of the same seed."""
-    rows = tests(found)
+    rows = paired_tests(found)
     if not rows:
         return []
     words = (
@@ -145,7 +145,7 @@ def paired(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
     return section(f"tests{suffix}", f"Paired tests{where}", Text(words), Table(table), verdict, missing)
 
 
-def _test(row: Test) -> list[str]:
+def _test(row: Pair) -> list[str]:
     low, high = (100 * end for end in row.interval)
     return [
         row.arm,
@@ -159,7 +159,7 @@ def _test(row: Test) -> list[str]:
 
 def curves(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
     """Accuracy against each numeric setting that takes several values, a line for each way in which the rest may be."""
-    told = {arm.label: settings(arm.runs[0]) for arm in found}
+    told = {arm.label: settings_of(arm.runs[0]) for arm in found}
     names = list(dict.fromkeys(name for one in told.values() for name in one if name != SEED))
     charts_: list[Part] = []
     for name in names:

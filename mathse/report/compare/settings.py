@@ -26,7 +26,7 @@ LEFT_OUT = ("content", "artifact", "seed")  # hashes of files; whatever the seed
 SEED = "seed"
 
 
-def settings(run: Run) -> dict[str, str]:
+def settings_of(run: Run) -> dict[str, str]:
     """Setting -> value, as far as the run's steps have it. `K`, `stage`, `scale` and `seed` are the summary's."""
     found: dict[str, str] = {}
     for name, recipe in run.recipes.items():
@@ -89,7 +89,7 @@ def arms(runs: Sequence[Run]) -> tuple[list[Arm], dict[str, list[str]]]:
 
     Two runs of one seed are never one arm: what tells them apart is then in no recipe that is known, and their names do.
     """
-    told = [settings(run) for run in runs]
+    told = [settings_of(run) for run in runs]
     differ = differences(told)
     groups: dict[tuple[str, ...], Arm] = {}
     for i, (run, one) in enumerate(zip(runs, told, strict=True)):

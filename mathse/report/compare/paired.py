@@ -14,7 +14,7 @@ from mathse.statistics import holm, mcnemar, paired_bootstrap
 Case = tuple[str, str, int]  # a seed, a problem, and which of its tries
 
 
-def test_set(run: Run) -> str:
+def benchmark_of(run: Run) -> str:
     """What a run was tested on: its benchmark and a hash of the problems with their answers. Empty where that is not known."""
     if not run.scores:
         return ""
@@ -39,7 +39,7 @@ def cases(arm: Arm) -> dict[Case, bool]:
 
 
 @dataclass(frozen=True)
-class Test:
+class Pair:
     """An arm against another on the cases that both have: points, their 95 % interval by problem, exact McNemar p, and p after Holm
     over all tests of the comparison."""
 
@@ -52,7 +52,7 @@ class Test:
     adjusted: float
 
 
-def tests(found: Sequence[Arm]) -> list[Test]:
+def paired_tests(found: Sequence[Arm]) -> list[Pair]:
     """Every arm against the first. Arms that share no case (other seeds) are not tested."""
     if len(found) < 2:
         return []
@@ -67,6 +67,6 @@ def tests(found: Sequence[Arm]) -> list[Test]:
             rows.append((arm.label, len(both), (sum(b) - sum(a)) / len(both), interval, mcnemar(a, b)))
     adjusted = holm([row[-1] for row in rows])
     return [
-        Test(label, first.label, n, difference, interval, p, q)
+        Pair(label, first.label, n, difference, interval, p, q)
         for (label, n, difference, interval, p), q in zip(rows, adjusted, strict=True)
     ]
