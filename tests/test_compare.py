@@ -13,7 +13,7 @@ from mathse.report.__main__ import main
 from mathse.report.charts import drawn
 from mathse.report.charts.runs import folded
 from mathse.report.compare import comparison
-from mathse.report.compare.paired import paired_tests, benchmark_of
+from mathse.report.compare.paired import benchmark_of, paired_tests
 from mathse.report.compare.settings import arms, labels
 from mathse.report.parts import Chart, Report, to_markdown
 from mathse.report.run import Run, read_run
