@@ -27,7 +27,8 @@ from mathse.types import Solution, parts_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_BYTES = 7_000_000  # of pictures in a page; with everything else it stays under 10 MB
-SPOKEN = {"correct": "accepted", "wrong": "rejected", "unreadable": "unreadable"}
+JUDGED = {"correct": "accepted", "wrong": "rejected", "unreadable": "unreadable"}
+TESTED = {"correct": "right", "wrong": "wrong", "unreadable": "unreadable"}
 FACETS = {"stage": "Stage", "family": "Family", "status": "Verdict", "answer": "Answer", "error": "Type of error"}
 
 
@@ -64,7 +65,7 @@ def to_html(report: Report) -> str:
 
     environment.filters |= {"svg": svg, "picture": pictures.take, "laid_out": laid_out, "shown": shown, "rows": in_rows}
     environment.filters |= {"answer": _answer, "by": _by, "kind": lambda part: type(part).__name__, "marks": marks}
-    environment.filters |= {"facets": facets, "spoken": SPOKEN.__getitem__}
+    environment.filters |= {"facets": facets, "spoken": spoken}
     environment.tests |= {"matching": matches}
     script = (TEMPLATES / "filters.js").read_text(encoding="utf-8")
     page = environment.get_template("report.html").render(
@@ -121,10 +122,15 @@ def marks(example: Example, group: Group) -> list[tuple[str, str]]:
     """What the filters go by, for one example: stage, family, the last verdict on it, its answer, its type of error."""
     judged, last = example.judged, example.repair or example.judged
     found = [("stage", group.title), ("family", judged.solution.problem.source or "none")]
-    found.append(("status", SPOKEN[last.verdict.status]))
+    found.append(("status", spoken(last.verdict.status, bool(example.history))))
     found.append(("answer", "matches" if matches(last.solution) else "differs"))
     wrong = judged.verdict.status == "wrong" and judged.verdict.analysis
     return [*found, *([("error", error_type(judged.verdict.analysis))] if wrong else [])]
+
+
+def spoken(status: str, tested: bool) -> str:
+    """A verdict's status in words: what a judge does with a solution, or what a benchmark says of it."""
+    return (TESTED if tested else JUDGED)[status]
 
 
 @dataclass(frozen=True)

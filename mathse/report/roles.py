@@ -61,28 +61,19 @@ def _tuned(learned: Sequence[str], roles: Mapping[str, str]) -> str:
     return "M_final" if last == "reflection" else last
 
 
-def stage_of(step: str, role: str) -> str:
-    """Which stage a step of this role belongs to, for people: `Stage 1`, `Round 2`, `Stage 3`, or what serves them all.
+STAGES = ("problems", "stage 1", "ORM", "stage 2", "stage 3", "evaluation")
 
-    >>> stage_of("sft", "M_0"), stage_of("generate", "M_0"), stage_of("sft", "M_1"), stage_of("judge", "reflection")
-    ('Stage 1: distil', 'Round 1', 'Round 1', 'Stage 3: reflect')
-    """
-    model = re.fullmatch(r"M_(\d+)", role)
-    match step, role:
-        case "evaluate", _:
-            return "Evaluation"
-        case (("annotate" | "train_orm" | "test_orm"), _):
-            return "ORM"
-        case (("judge" | "sft" | "generate"), "student"):
-            return "ORM"
-        case (("distill" | "judge"), "teacher"):
-            return "Stage 1: distil"
-        case _, ("reflection" | "M_final"):
-            return "Stage 3: reflect"
-    if k := round_of(role):
-        return f"Round {k}"
-    if model and step == "generate":
-        return f"Round {int(model[1]) + 1}"
-    if model:
-        return f"Round {model[1]}" if model[1] != "0" else "Stage 1: distil"
-    return "Problems"
+
+def stage_of(step: str, role: str) -> str:
+    """To which part of a run a step of that role belongs, one of STAGES."""
+    if step in ("load", "decontaminate", "fitting", "draw", "remaining"):
+        return "problems"
+    if step == "evaluate":
+        return "evaluation"
+    if role in ("orm", STUDENT):
+        return "ORM"
+    if role in ("reflection", "M_final"):
+        return "stage 3"
+    if step == "generate" or re.fullmatch(r"round \d+|M_[1-9]\d*", role):
+        return "stage 2"
+    return "stage 1"

@@ -7,7 +7,7 @@ from typing import Any
 
 from mathse.report.charts import cost as charts
 from mathse.report.parts import Chart, Section, Stat, Table, Text, section
-from mathse.report.roles import stage_of
+from mathse.report.roles import STAGES, stage_of
 from mathse.report.run import Run
 from mathse.report.text import dollars, money_table
 
@@ -26,9 +26,7 @@ def spent(run: Run) -> dict[str, tuple[int, int, float, float]]:
             computed + (0.0 if step["cached"] else step["seconds"]),
             saved + (once if step["cached"] else 0.0),
         )
-    return {
-        name: stages[name] for name in sorted(stages, key=lambda name: name == "Evaluation")
-    }  # which goes on throughout
+    return {name: stages[name] for name in STAGES if name in stages}
 
 
 def ledger(run: Run) -> list[Section]:
