@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mathse.report.charts import runs as charts
 from mathse.report.charts.runs import Point
-from mathse.report.compare.paired import Pair, paired_tests, benchmark_of
+from mathse.report.compare.paired import Pair, benchmark_of, paired_tests
 from mathse.report.compare.settings import SEED, Arm, arms, settings_of
 from mathse.report.parts import Chart, Notice, Part, Report, Section, Stat, Table, Text, attempted, section
 from mathse.report.run import Run
