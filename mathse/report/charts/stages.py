@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +122,7 @@ def acceptance(found: Sequence[Mapping[str, Any]]) -> Draw:
     def draw(figure: Figure) -> None:
         axes = _rounds(figure, found)
         for key, colour, mark in (("accept_precision", RIGHT, "o"), ("accept_recall", WRONG, "s")):
-            values = [r[key] for r in found]
+            values = [math.nan if r[key] is None else r[key] for r in found]
             axes.plot(range(len(found)), values, mark + "-", ms=4, color=colour, label=key.removeprefix("accept_"))
         axes.set(ylim=(0, 1.04), ylabel="share")
         figure.legend(loc="outside upper left", ncols=2, columnspacing=1, handlelength=1.2)

@@ -20,7 +20,9 @@ def rounds(run: Run) -> list[Section]:
         f"round {r['round']}: {r['accepted']} accepted, {r['rejected']} rejected, {r['unreadable']} unreadable"
         for r in found
     )
-    shares = "; ".join(f"round {r['round']}: {r['accept_precision']:.2f} and {r['accept_recall']:.2f}" for r in found)
+    shares = "; ".join(
+        f"round {r['round']}: {_share(r['accept_precision'])} and {_share(r['accept_recall'])}" for r in found
+    )
     both: list[Part] = [
         Chart("Solutions of each round", charts.solutions(found), f"{counts}.", size=(4.2, 2.7)),
         Chart(
@@ -64,7 +66,7 @@ def _numbers(r: Mapping[str, Any]) -> list[str]:
 
 
 def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+    return "unknown" if value is None else f"{value:.3f}"
 
 
 def _family(part: Mapping[str, Any] | None) -> str:
