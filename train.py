@@ -75,7 +75,7 @@ def main() -> None:
 
     try:
         hydra.main(config_path="conf", config_name="config", version_base="1.3")(job)()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # a group that is given true is a ValueError
         sys.exit(say(error))
     if FAILED:
         sys.exit(

@@ -63,7 +63,7 @@ def verdicts(overrides: Sequence[str]) -> tuple[Experiment, list[Judged], dict[s
     assert isinstance(exp.orm, Orm)
     steps = Steps()
     run = Store(Path(exp.store), exp.runtime, steps, name="orm_analysis").run
-    _, kept, taught = begin(exp, read(exp, run)[0], run)
+    _, kept, taught = begin(exp, *read(exp, run), run)
     base = Model(exp.backbone)
     exp.orm.prepare(run, taught, kept, base)
     data = steps.last["annotate"]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mathse.steps.data import draw, remaining
+from mathse.steps.disjoint import apart_from
 from mathse.steps.distill import distill
 from mathse.steps.generate import generate
 from mathse.steps.judging import diagnose, judge
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from mathse.store import Artifact
 
 
-def mathse(exp: Experiment, problems: Artifact, run: Run) -> Iterator[Model]:
-    """M_0 (distilled), M_1 … M_K (self-evolved) and, where reflection comes last, M_final, each as soon as it is trained."""
+def mathse(exp: Experiment, problems: Artifact, tests: list[Artifact], run: Run) -> Iterator[Model]:
+    """M_0 (distilled), M_1 … M_K (self-evolved) and, where reflection comes last, M_final, each as soon as it is trained.
+
+    `tests`: the test problems, of which the ORM must know none."""
 
     def fine_tune(name: str, D_SFT: list[Artifact], previous: Model | None) -> Model:
         start = previous.adapter if previous and exp.init_from == "previous" else None
@@ -42,7 +45,7 @@ def mathse(exp: Experiment, problems: Artifact, run: Run) -> Iterator[Model]:
         R_reflected = run(reflect, diagnosed=diagnosed, teacher=exp.teacher, retries=how.retries)
         return how.learned(run, run(judge, solutions=R_reflected, source=right_or_wrong), diagnosed)
 
-    D, kept, taught = begin(exp, problems, run)
+    D, kept, taught = begin(exp, problems, tests, run)
     right_or_wrong = exp.judge.prepare(run, taught, kept, Model(exp.backbone))
 
     # Stage 1: M_0 learns from the teacher's accepted solutions.
@@ -71,9 +74,9 @@ def mathse(exp: Experiment, problems: Artifact, run: Run) -> Iterator[Model]:
         yield fine_tune("M_final", D_SFT, models[-1])
 
 
-def begin(exp: Experiment, problems: Artifact, run: Run) -> tuple[Artifact, Artifact, Artifact]:
-    """D, the problems kept out of it to train the ORM on, and the teacher's solutions of a part of D."""
-    kept = run(draw, problems=problems, size=exp.orm_problems, seed="orm")
-    D = run(remaining, problems=problems, solved=[kept])
+def begin(exp: Experiment, problems: Artifact, tests: list[Artifact], run: Run) -> tuple[Artifact, Artifact, Artifact]:
+    """D, the problems to train the ORM on, which are in neither D nor a test set, and the teacher's solutions of a part of D."""
+    kept = run(draw, problems=apart_from(run, problems, tests), size=exp.orm_problems, seed="orm")
+    D = apart_from(run, run(remaining, problems=problems, solved=[kept]), [kept])
     seed = run(draw, problems=D, size=exp.seed_size, seed=exp.seed)
     return D, kept, run(distill, problems=seed, teacher=exp.teacher)

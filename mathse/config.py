@@ -132,6 +132,12 @@ def load(*overrides: str) -> Experiment:
 def one_line(error: BaseException) -> str:
     """An error's words in one line; Hydra's are cut to what helps."""
     words = " ".join(str(error).split("Config search path:")[0].replace("In 'config': ", "").split())
+    if "Config group override must be" in words:
+        return "a group takes the name of one of its options, as in feedback=orm; true and false are none"
     if "To append to your config use" in words:
-        words = words.split(" To append")[0] + " There is no such setting; `python train.py --cfg job` shows them all."
+        words, _, adding = words.partition(" To append to your config use ")
+        key, missing = words.split("'")[1], getattr(error.__cause__, "full_key", "")
+        if missing.startswith(f"{key}."):
+            return f"{words} It has no {missing.removeprefix(f'{key}.')!r} yet: '{adding}' adds it."
+        return f"{words} There is no such setting; `python train.py --cfg job` shows them all."
     return words

@@ -34,7 +34,14 @@ from mathse.whole import whole
 if TYPE_CHECKING:
     from mathse.config import Experiment
 
-REAL = ("load", "decontaminate", "fitting", "draw", "remaining")  # cheap, and computed where their inputs are there
+REAL = (
+    "load",
+    "decontaminate",
+    "disjoint",
+    "fitting",
+    "draw",
+    "remaining",
+)  # cheap, and computed where their inputs are there
 ACCEPTED = {
     "distill": 0.9,
     "reflect": 0.5,

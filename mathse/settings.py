@@ -24,7 +24,9 @@ def settings(cls: type[T]) -> type[T]:
             value = getattr(self, name)
             fitted = fit(value, kind)
             if fitted is _MISFIT:
-                raise TypeError(f"{type(self).__name__}.{name} should be {spell(kind)}, got {value!r}")
+                raise TypeError(
+                    f"{type(self).__name__}.{name} should be {spell(kind)}, got {value!r}{_fields(name, kind)}"
+                )
             object.__setattr__(self, name, fitted)
         if check:
             check(self)
@@ -68,6 +70,13 @@ def fit(value: Any, kind: Any) -> Any:
     if isinstance(kind, type) and getattr(kind, "_is_protocol", False):
         return value if dataclasses.is_dataclass(value) else _MISFIT
     return value if isinstance(kind, type) and isinstance(value, kind) else _MISFIT
+
+
+def _fields(name: str, kind: Any) -> str:
+    """Where a value stands for a settings class: which fields can be set instead."""
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        return ""
+    return "; its fields are " + ", ".join(f"{name}.{field.name}" for field in dataclasses.fields(kind))
 
 
 def spell(kind: Any) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mathse.algorithm import mathse
 from mathse.steps.contamination import apart, decontaminate
 from mathse.steps.data import fitting, load
+from mathse.steps.disjoint import apart_from
 from mathse.steps.evaluate import evaluate
 from mathse.types import Model
 
@@ -21,40 +22,44 @@ if TYPE_CHECKING:
 
 def whole(exp: Experiment, run: Run) -> Iterator[tuple[Model, Artifact]]:
     """The base and the models of Algorithm 1, each evaluated on the benchmark as soon as it is there."""
-    problems, test = read(exp, run)
-    models = mathse(exp, problems, run)
+    problems, tests = read(exp, run)
+    models = mathse(exp, problems, tests, run)
     first = next(models)  # settings that cannot be met show before anything is evaluated
     for model in itertools.chain([Model(exp.backbone), first], models):
         yield (
             model,
-            run(evaluate, model=model, benchmark=exp.benchmark, problems=test, sampling=exp.decoding),
+            run(evaluate, model=model, benchmark=exp.benchmark, problems=tests[0], sampling=exp.decoding),
         )
 
 
-def read(exp: Experiment, run: Run) -> tuple[Artifact, Artifact]:
-    """The problems to learn from and the test problems: without what is in both, and without those that have more pictures than
-    the backbones take."""
-    problems, test = run(load, data=exp.data), run(load, data=exp.benchmark.data)
-    problems = without_leaks(exp, problems, test, run)
+def read(exp: Experiment, run: Run) -> tuple[Artifact, list[Artifact]]:
+    """The problems to learn from and the test problems, the benchmark's first: without what is in both, and without those that have
+    more pictures than the backbones take."""
+    problems, tests = without_leaks(exp, run)
     if exp.most_pictures is not None:
-        problems, test = (run(fitting, problems=some, most_pictures=exp.most_pictures) for some in (problems, test))
-    return problems, test
+        problems, tests[0] = (run(fitting, problems=p, most_pictures=exp.most_pictures) for p in (problems, tests[0]))
+    return problems, tests
 
 
-def without_leaks(exp: Experiment, problems: Artifact, test: Artifact, run: Run) -> Artifact:
-    """The problems that are in no configured benchmark; all of them where their source sees to that itself."""
+def without_leaks(exp: Experiment, run: Run) -> tuple[Artifact, list[Artifact]]:
+    """The problems that are in no configured benchmark, and the problems of these. Where their source itself keeps them apart, they
+    are not compared by likeness, but no problem may be in both."""
     rule = exp.contamination
-    tests = [] if apart(exp.data, exp.benchmark.data) else [test]
-    tests += [run(load, data=other.data) for other in rule.against.values() if not apart(exp.data, other.data)]
-    if not (rule.enabled and tests):
-        return problems
+    problems = run(load, data=exp.data)
+    benchmarks = [exp.benchmark, *rule.against.values()]
+    tests = [run(load, data=benchmark.data) for benchmark in benchmarks]
+    promised = [test for test, benchmark in zip(tests, benchmarks, strict=True) if apart(exp.data, benchmark.data)]
+    others = [test for test in tests if test not in promised]
+    problems = apart_from(run, problems, promised)
+    if not (rule.enabled and others):
+        return problems, tests
     return run(
         decontaminate,
         problems=problems,
-        tests=tests,
+        tests=others,
         question=rule.question,
         similar=rule.similar,
         picture=rule.picture,
         drop=rule.drop,
         allow=rule.allow,
-    )
+    ), tests

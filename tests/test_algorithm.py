@@ -119,7 +119,7 @@ def run(
     lab = Lab(root)
     from mathse.steps.data import load as load_problems
 
-    return lab, list(mathse(exp, lab.store.run(load_problems, data=exp.data), lab.run))
+    return lab, list(mathse(exp, lab.store.run(load_problems, data=exp.data), [], lab.run))
 
 
 def problems(artifact: Artifact) -> set[str]:

@@ -95,7 +95,9 @@ def test_at_paper_scale_the_warm_up_is_the_familys_in_table_6() -> None:
         ("data.families=[circles]", ["circles", "rectangle"]),
         ("init_from=scratch", ["'base', 'previous'", "scratch"]),
         ("sampling.samples=4", ["temperature"]),
-        ("reflection=true", ["Experiment.reflection should be Reflection"]),
+        ("reflection=true", ["Experiment.reflection should be Reflection", "reflection.schedule"]),
+        ("orm.data.mix={bars:1}", ["'+orm.data.mix={bars:1}' adds it"]),
+        ("orm.held_out=1", ["orm.held_out should lie between 0 and 1"]),
         ("reflection.schedule=sometimes", ["'never', 'final', 'every_round'", "sometimes"]),
         ("reflection.retries=-1", ["reflection.retries", "-1"]),
         ("+backbone._target_=os.system", ["only classes of mathse"]),
@@ -132,9 +134,19 @@ def test_one_recipe_is_pinned_so_that_a_change_of_meaning_is_noticed() -> None:
     assert name_of(recipe_of(load_problems, {"data": load().data})) == "load-85c922185b7c"
 
 
-def test_a_users_mistake_ends_with_status_1_and_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("fit.lr=low", "mathse: Fit.lr should be float, got 'low'"),
+        (
+            "feedback=true",
+            "mathse: a group takes the name of one of its options, as in feedback=orm; true and false are none",
+        ),
+    ],
+)
+def test_a_users_mistake_ends_with_status_1_and_one_line(override: str, line: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "train.py", "fit.lr=low", f"store={tmp_path}"], cwd=CONF.parent, capture_output=True, text=True
+        [sys.executable, "train.py", override, f"store={tmp_path}"], cwd=CONF.parent, capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert done.stderr.strip() == "mathse: Fit.lr should be float, got 'low'"
+    assert done.stderr.strip() == line

@@ -13,8 +13,9 @@ from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.config import CONF, load
 from mathse.feedback import Feedback, Source, parse_verdict
 from mathse.feedback.both import Both
+from mathse.feedback.completions import Completer, Completions, begun_after_each_step
 from mathse.feedback.orm import ask_for_verdict
-from mathse.feedback.prm import StepJudge, StepValues, begun_after_each_step, verdict_of
+from mathse.feedback.prm import ProcessReward, Scores, StepJudge, verdict_of
 from mathse.feedback.self import SelfCritic, SelfCritique, ask_for_critique
 from mathse.feedback.teacher import TeacherCritic, ask_for_annotation
 from mathse.generation import Sampling
@@ -22,7 +23,7 @@ from mathse.settings import settings
 from mathse.steps.reflect import ask_for_reflection
 from mathse.store import Artifact, Runtime, canonical, name_of, recipe_of, restore
 from mathse.teacher.figures import FiguresTeacher
-from mathse.types import Chat, Judged, Model, Problem, Solution, Status, Verdict
+from mathse.types import Chat, Judged, Model, Problem, Solution, Status, Verdict, steps_of
 
 SOURCES = sorted(path.stem for path in (CONF / "feedback").glob("*.yaml"))
 JUDGES = sorted(path.stem for path in (CONF / "judge").glob("*.yaml"))
@@ -204,7 +205,7 @@ def test_the_first_step_under_the_threshold_is_the_wrong_one(
     solution: Solution, shares: list[float], status: Status, step: int | None, score: float | None
 ) -> None:
     assert len(begun_after_each_step(solution)) == len(shares)
-    verdict = verdict_of(solution, shares, 0.25, "prm")
+    verdict = verdict_of(Scores(shares, ends_wrong=solution is WRONG), 0.25, "prm")
     assert (verdict.status, verdict.error_step, verdict.score) == (status, step, score)
 
 
@@ -216,14 +217,40 @@ def test_completions_go_on_from_the_end_of_each_step_and_do_not_see_the_answer()
 
 
 def test_steps_are_scored_alike_in_any_batch(backbone: Qwen2VL, problems: list[Problem], runtime: Runtime) -> None:
-    completions = Sampling(temperature=1.0, top_p=1.0, samples=2, max_new_tokens=4)
-    judge = StepJudge(model=Model(backbone), values=StepValues(completions=completions, threshold=0.5, seed=0))
+    completions = Completions(sampling=Sampling(temperature=1.0, top_p=1.0, samples=2, max_new_tokens=4), seed=0)
+    judge = StepJudge(scorer=Completer(model=Model(backbone), completions=completions), threshold=0.5)
     begun = "Step 1: So. The answer to this problem is {}.\nStep 2: Well."  # even what an untaught model adds leaves it right
     solutions = [Solution(p, begun.format(p.answer), "base") for p in problems[:2]]
     solutions.append(Solution(problems[2], "Step 1: It is so.", "base"))
     verdicts = judge(solutions, runtime)
     assert verdicts == [verdict for solution in solutions for verdict in judge([solution], runtime)]
     assert [(verdict.status, verdict.error_step) for verdict in verdicts] == [("correct", None)] * 2 + [("wrong", 1)]
+
+
+@settings
+class ByLength:
+    """A scorer that likes short steps, and is blind to the answer."""
+
+    @property
+    def by(self) -> str:
+        return "length"
+
+    def prepare(self, run: Any, taught: Artifact, kept: Artifact, model: Model) -> ByLength:
+        return self
+
+    def __call__(self, solutions: Sequence[Solution], runtime: Runtime) -> list[Scores]:
+        return [Scores([min(1.0, 4 / len(step)) for step in steps_of(solution.text)]) for solution in solutions]
+
+
+def test_any_scorer_of_steps_can_judge(runtime: Runtime, tmp_path: Path) -> None:
+    judge = Bench(tmp_path).prepare(ProcessReward(scorer=ByLength(), threshold=0.5))
+    solutions = [
+        Solution(PROBLEM, f"Step 1: 3.\nStep 2: {step}\nThe answer to this problem is 30.", "M_0")
+        for step in ("5.", "5 + 5 + 5.")
+    ]
+    short, long = judge(solutions, runtime)
+    assert (short.status, short.error_step, short.by) == ("correct", None, "prm/length")
+    assert (long.status, long.error_step, long.score) == ("wrong", 2, 0.4)
 
 
 def test_a_threshold_that_no_step_could_miss_is_refused() -> None:

@@ -16,10 +16,11 @@ from mathse.backbones.wardrobe import Wardrobe
 from mathse.feedback import Source
 from mathse.feedback.answer import AnswerMatch
 from mathse.feedback.both import PreparedBoth
+from mathse.feedback.completions import Completer, Completions
 from mathse.feedback.gold_hint import GoldHint
 from mathse.feedback.none import NoFeedback
 from mathse.feedback.orm import TrainedOrm, ask_for_verdict, verdict_of
-from mathse.feedback.prm import StepJudge, StepValues
+from mathse.feedback.prm import StepJudge
 from mathse.feedback.self import SelfCritic
 from mathse.feedback.teacher import TeacherCritic
 from mathse.feedback.verdicts import settled
@@ -368,7 +369,7 @@ def sources(orm: TrainedOrm, backbone: Qwen2VL) -> list[Source]:
         orm,
         PreparedBoth(orm=orm),
         SelfCritic(model=base, max_new_tokens=4),
-        StepJudge(model=base, values=StepValues(completions=few, threshold=0.5, seed=0)),
+        StepJudge(scorer=Completer(model=base, completions=Completions(sampling=few, seed=0)), threshold=0.5),
         TeacherCritic(teacher=teacher),
     ]
 

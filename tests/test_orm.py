@@ -199,6 +199,22 @@ def test_size_mix_and_language_are_kept_in_halves_of_right_and_wrong(
     assert chosen([drafts(tmp_path / "d", COUNTS)], size, mix, language, seed=0) == (wrong, right)
 
 
+@pytest.mark.parametrize(
+    ("mix", "language", "words"),
+    [
+        ({"c": 1.0}, "any", "no problem kept for the ORM has the source 'c'; there are a, b"),
+        ({"a": 1.0, "c": 1.0}, "any", "source 'c'"),
+        ({"b": 1.0}, "zh", "0 right and 0 wrong solutions that orm.data.mix and orm.data.language leave"),
+    ],
+)
+def test_what_leaves_the_orm_nothing_to_learn_is_named(
+    mix: dict[str, float], language: Any, words: str, tmp_path: Path
+) -> None:
+    judged = [drafts(tmp_path / "d", COUNTS)]
+    with pytest.raises(ValueError, match=words):
+        annotate(tmp_path, judged=judged, teacher=Sloppy(), size=None, mix=mix, language=language, seed=0)
+
+
 @settings
 class Sloppy:
     """An annotator that breaks the schema about problems 0 and 1, about 1 the second time too, and gives away the answer of 2."""

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 
 from mathse.metrics import auroc, calibration_error
-from mathse.report.orm import Checked, Share, calibration, card, curve, cut, place, precision_at, steps_score, trade
+from mathse.report.orm import Instrument
+from mathse.report.orm.cuts import cut, place
+from mathse.report.orm.instruments import called
+from mathse.report.orm.numbers import Checked, Share, calibration, card, curve, precision_at, steps_score, trade
 from mathse.statistics import resampled, wilson
 from mathse.types import Judged, Problem, Solution, Verdict, write_jsonl
 
@@ -210,9 +213,9 @@ def test_a_store_and_a_run_are_measured_alike(folder: str, tmp_path: Path) -> No
     (judge,) = json.loads((out / "orm.json").read_text())
     assert judge["judge"] == "train_orm-00"
     assert judge["held-out"]["right"] == {"value": 0.5, "ci95": list(wilson(10, 20)), "hits": 10, "n": 20}
-    assert judge["loop"]["n"] == 40
-    assert judge["loop"]["step_exact"]["value"] is None
-    assert set(judge["loop"]["by"]) == {"round", "model", "family", "level"}
+    assert judge["rounds"]["n"] == 40
+    assert judge["rounds"]["step_exact"]["value"] is None
+    assert set(judge["rounds"]["by"]) == {"round", "model", "family", "level", "language"}
     assert judge["precision_at_base_rate"]["round 1"]["value"] == pytest.approx(
         2 / 9
     )  # a quarter is right; 0.6 and 0.7 accepted
@@ -223,13 +226,39 @@ def test_a_store_and_a_run_are_measured_alike(folder: str, tmp_path: Path) -> No
     assert (out / "orm.png").stat().st_size > 1000
 
 
+@pytest.mark.parametrize(
+    ("source", "analysis", "name"),
+    [
+        ({}, None, "by"),
+        ({"use_reference": True, "threshold": 0.9}, True, "by (shown the answer, threshold 0.9)"),
+        ({"use_reference": False, "threshold": None}, False, "by (binary, not shown the answer)"),
+        ({"orm": {"use_reference": True}}, True, "by (shown the answer)"),
+        ({"use_reference": True}, None, "by (shown the answer)"),
+    ],
+)
+def test_an_orm_is_called_by_what_tells_it_from_another(
+    source: dict[str, Any], analysis: bool | None, name: str, tmp_path: Path
+) -> None:
+    if analysis is not None:
+        (tmp_path / "train_orm-00").mkdir()
+        (tmp_path / "train_orm-00" / "record.json").write_text(json.dumps({"inputs": {"analysis": analysis}}))
+    orm = {"model": {"adapter": {"artifact": "train_orm-00"}}}
+    assert called("by", {"orm": {**orm, **source["orm"]}} if "orm" in source else {**orm, **source}, tmp_path) == name
+
+
+def test_the_teachers_solutions_do_not_count_as_the_rounds() -> None:
+    authors = ["teacher", "M_0", "M_1", "M_1", "reflection on M_1"]
+    judge = Instrument("by", loop=[checked(CORRECT, CORRECT, i, author) for i, author in enumerate(authors)])
+    assert {name: len(part.rows) for name, part in judge.parts.items()} == {"rounds": 3, "teacher": 2}
+
+
 def test_two_thresholds_of_one_orm_are_two_judges(tmp_path: Path) -> None:
     first, second = store(tmp_path / "a"), store(tmp_path / "b", threshold=0.8)
     (second / "judge-00").rename(second / "judge-02")
     (second / "test_orm-00").rename(second / "test_orm-02")
     done = command(str(first), str(second), f"out={tmp_path / 'out'}")
     judges = [one["judge"] for one in json.loads((tmp_path / "out" / "orm.json").read_text())]
-    assert judges == ["train_orm-00", "train_orm-00, threshold 0.8"], done.stderr
+    assert judges == ["train_orm-00", "train_orm-00 (threshold 0.8)"], done.stderr
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from mathse.report.examples import pick
 from mathse.report.files import small_picture
 from mathse.report.page import laid_out
 from mathse.report.roles import role_of
-from mathse.report.text import next_thing
+from mathse.report.text import line, next_thing
 from mathse.report.wandb import mode
 from mathse.steps.judging import agreement
 from mathse.store import Artifact, canonical
@@ -505,3 +505,30 @@ def test_wandb_is_offline_unless_logged_in_and_its_own_variable_wins(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert mode() == expected
+
+
+JUDGED = {"accepted": 0, "generated": 9, "unreadable": 0, "right": 0, "accept_precision": 0.0, "accept_recall": 0.0}
+TESTED = {"n_correct": 0, "n_wrong": 4, "correct_accuracy": 0.0, "wrong_accuracy": 0.5, "step_hit_rate": 0.25}
+ASKED = {"rejected": 9, "diagnosed": 4, "called_correct": 3, "unreadable": 2}
+
+
+@pytest.mark.parametrize(
+    ("step", "metrics", "words"),
+    [
+        ("judge", JUDGED, "0 of 9 accepted; precision unknown, recall unknown"),
+        ("judge", {**JUDGED, "right": 2}, "precision unknown, recall 0.00"),
+        ("test_orm", TESTED, "right ones accepted unknown, wrong ones rejected 0.50, step named 0.25"),
+        ("test_orm", {**TESTED, "wrong_accuracy": 0.0}, "wrong ones rejected 0.00, step named unknown"),
+        (
+            "diagnose",
+            ASKED,
+            "4 of 9 rejected solutions go to reflection, 3 called correct by the feedback, 2 unreadable",
+        ),
+        ("diagnose", {"rejected": 9, "diagnosed": 9}, "9 of 9 rejected solutions go to reflection "),
+    ],
+)
+def test_a_share_of_nothing_is_unknown_and_what_is_not_reflected_on_is_said(
+    step: str, metrics: dict[str, float], words: str
+) -> None:
+    artifact = Artifact(f"{step}-00", Path(), {"unreadable": 0.0, **metrics})
+    assert words in line(1, artifact, "round 1", cached=True, seconds=0.0)

@@ -132,6 +132,8 @@ class Orm:
     def check(self) -> None:
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ValueError(f"orm.threshold should lie between 0 and 1, or be null, got {self.threshold}")
+        if not 0 < self.held_out < 1:
+            raise ValueError(f"orm.held_out should lie between 0 and 1, to train and to test, got {self.held_out}")
 
     def prepare(self, run: Run, taught: Artifact, kept: Artifact, model: Model) -> TrainedOrm:
         """Train the ORM and test it on held-out solutions; each of the steps runs once per recipe, however many ask."""

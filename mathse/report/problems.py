@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mathse.data.dropped import DROPPED, read_dropped
 from mathse.figures.data import Figures
+from mathse.steps.disjoint import asked_by_both, words_of
 from mathse.store import Artifact
+from mathse.teacher.figures import program_of
+from mathse.types import Problem, read_jsonl
 
 if TYPE_CHECKING:
     from mathse.config import Experiment
@@ -61,6 +64,33 @@ def data_lines(summary: Mapping[str, Any]) -> list[str]:
         lines.append(leaks_words(summary["contamination"]))
     lines += [summary["note"]] if "note" in summary else []
     return ["", *lines] if lines else []
+
+
+def kept_for_the_orm(kept: Artifact, D: Artifact, tests: Sequence[Artifact]) -> str:
+    """What the ORM's problems share with D and the test sets, in words. Of figures it is known which are one problem drawn twice."""
+    own, sets = _read([kept]), {"D": _read([D]), "the test sets": _read(tests)}
+    shared = {name: asked_by_both(own, others) for name, others in sets.items()}
+    words = {words_of(problem) for problem in own}
+    drawn = {_drawn(problem) for others in sets.values() for problem in others if words_of(problem) in words} - {None}
+    found = {problem.id for both in shared.values() for problem in both}
+    again = sum(_drawn(problem) in drawn for problem in own if problem.id not in found)
+    counts = " and ".join(f"{len(shared[name])} are in {name} ({len(others)})" for name, others in sets.items())
+    return (
+        f"The ORM learns from {len(own)} problems kept apart: by words and pixels, looked at in this run, {counts}."
+        + f" {again} have the words and numbers of one that is drawn otherwise." * bool(again)
+    )
+
+
+def _read(artifacts: Sequence[Artifact]) -> list[Problem]:
+    return [problem for some in artifacts for problem in read_jsonl(Problem, some.path / "problems.jsonl")]
+
+
+def _drawn(problem: Problem) -> Hashable:
+    """What a figure asks and shows, however it is drawn; None for other problems."""
+    try:
+        return words_of(problem), tuple(sorted(program_of(problem.images[0]).shown().items()))
+    except (ValueError, OSError, IndexError):
+        return None
 
 
 def leaks_words(counts: Mapping[str, Any]) -> str:

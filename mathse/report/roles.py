@@ -18,7 +18,7 @@ def role_of(recipe: Mapping[str, Any], roles: Mapping[str, str], judge: Any) -> 
     match recipe["step"].rpartition(".")[2]:
         case "load":
             return "test" if "problems" in roles.values() else "problems"
-        case "fitting" | "decontaminate":
+        case "fitting" | "decontaminate" | "disjoint":
             return roles.get(inputs["problems"]["artifact"], "")
         case "draw":
             return "orm" if inputs.get("seed") == "orm" else "seed"

@@ -52,16 +52,34 @@ def summarise(
                 "artifact": scored.artifact.name,
             }
         )
-    counts, shares = ("generated", "accepted", "rejected", "unreadable"), ("accept_precision", "accept_recall")
+    counts = ("generated", "accepted", "rejected", "unreadable")
     return {
         "models": models,
         "comparisons": comparisons(scores),
         "rounds": [
-            {"round": k} | {key: int(r.metrics[key]) for key in counts} | {key: r.metrics[key] for key in shares}
+            {"round": k} | {key: int(r.metrics[key]) for key in counts} | agreed(r.metrics)
             for k, r in enumerate(rounds, start=1)
         ],
         "orm": dict(orm),
     }
+
+
+def agreed(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """accept_precision and accept_recall of a judge step, None where nothing was accepted, or nothing is right."""
+    of = {"accept_precision": "accepted", "accept_recall": "right"}
+    return {share: metrics[share] if metrics[whole] else None for share, whole in of.items()}
+
+
+def on_held_out(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """The shares of a test_orm step, None where there was nothing that they are of."""
+    right, wrong = metrics["n_correct"], metrics["n_wrong"]
+    of = {
+        "correct_accuracy": right,
+        "wrong_accuracy": wrong,
+        "step_hit_rate": wrong * metrics["wrong_accuracy"],
+        "unreadable": right + wrong,
+    }
+    return {share: metrics[share] if whole else None for share, whole in of.items()}
 
 
 MONEY = ("calls_paid", "tokens_in", "tokens_cached", "tokens_out", "dollars", "dollars_lost")

@@ -10,6 +10,7 @@ from typing import Any
 
 from mathse.report.problems import data_lines
 from mathse.report.reflection import reflection_table
+from mathse.report.summary import agreed, on_held_out
 from mathse.store import Artifact
 
 
@@ -31,6 +32,8 @@ def _words(artifact: Artifact, role: str) -> str:
             return f"{m['problems']:.0f} {what.get(role, 'problems')}{' remain' * (artifact.step == 'remaining')}{left_out}"
         case "decontaminate":
             return f"{m['leaks']:.0f} of {m['read']:.0f} are among {m['against']:.0f} test problems too; {m['dropped']:.0f} dropped"
+        case "disjoint":
+            return f"{m['problems']:.0f} problems, {m['dropped']:.0f} left out: asked in a set that has to be apart"
         case "distill":
             return f"{m['solutions']:.0f} solutions by the teacher{_dropped(m)}{_cost(m)}"
         case "reflect":
@@ -39,7 +42,8 @@ def _words(artifact: Artifact, role: str) -> str:
             return f"{m['solutions']:.0f} solutions by {_the(role)}"
         case "judge":
             unreadable = f", {m['unreadable']:.0f} unreadable" if m["unreadable"] else ""
-            quality = f"precision {m['accept_precision']:.2f}, recall {m['accept_recall']:.2f}"
+            known = agreed(m)
+            quality = f"precision {_share(known['accept_precision'])}, recall {_share(known['accept_recall'])}"
             return f"{role}: {m['accepted']:.0f} of {m['generated']:.0f} accepted{unreadable}; {quality}"
         case "sft" | "train_orm":
             held_out = f", held-out loss {m['validation_loss']:.3f}" if "validation_loss" in m else ""
@@ -48,14 +52,17 @@ def _words(artifact: Artifact, role: str) -> str:
         case "annotate":
             return f"{m['wrong']:.0f} wrong solutions annotated, {m['right']:.0f} right ones, {m['dropped']:.0f} dropped{_cost(m)}"
         case "test_orm":
+            shares = on_held_out(m)
             return (
-                f"right ones accepted {m['correct_accuracy']:.2f}, wrong ones rejected {m['wrong_accuracy']:.2f}, "
-                f"step named {m['step_hit_rate']:.2f}"
+                f"right ones accepted {_share(shares['correct_accuracy'])}, wrong ones rejected {_share(shares['wrong_accuracy'])}, "
+                f"step named {_share(shares['step_hit_rate'])}"
             )
         case "write_up":
             return f"{m['accepted']:.0f} drafts with what was wrong and their repairs, {m['dropped']:.0f} dropped"
         case "diagnose":
-            return f"{m['diagnosed']:.0f} of {m['rejected']:.0f} rejected solutions go to reflection"
+            rest = {"called correct by the feedback": m.get("called_correct"), "unreadable": m.get("unreadable")}
+            why = "".join(f", {count:.0f} {what}" for what, count in rest.items() if count)
+            return f"{m['diagnosed']:.0f} of {m['rejected']:.0f} rejected solutions go to reflection{why}"
         case "evaluate":
             return f"{role}: {100 * m['accuracy']:.1f} % of {m['n']:.0f}"
     return ", ".join(f"{key} {value:g}" for key, value in m.items())
@@ -67,6 +74,10 @@ def _dropped(m: Mapping[str, float], also: str = "") -> str:
 
 def _cost(m: Mapping[str, float]) -> str:
     return f"; {m['calls_paid']:.0f} calls, {dollars(m)} $" if m.get("calls_paid") and "dollars" in m else ""
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
 
 
 def _the(role: str) -> str:
@@ -92,18 +103,21 @@ def round_table(summary: Mapping[str, Any]) -> list[list[str]]:
     rows = [["round", "generated", "accepted", "rejected", "unreadable", "precision", "recall"]]
     for r in summary["rounds"]:
         counts = [str(r[key]) for key in ("round", "generated", "accepted", "rejected", "unreadable")]
-        rows.append([*counts, f"{r['accept_precision']:.3f}", f"{r['accept_recall']:.3f}"])
+        rows.append(
+            [*counts, *("" if r[key] is None else f"{r[key]:.3f}" for key in ("accept_precision", "accept_recall"))]
+        )
     return rows
 
 
 def orm_table(orm: Mapping[str, float]) -> list[list[str]]:
-    """The ORM's report card, header first."""
+    """The ORM's report card, header first; no share where there is nothing that it is of."""
+    shares = {key: "" if share is None else f"{share:.3f}" for key, share in on_held_out(orm).items()}
     return [
         ["ORM on held-out solutions", "share", "n"],
-        ["right ones accepted", f"{orm['correct_accuracy']:.3f}", f"{orm['n_correct']:.0f}"],
-        ["wrong ones rejected", f"{orm['wrong_accuracy']:.3f}", f"{orm['n_wrong']:.0f}"],
-        ["wrong step named, of the rejected wrong ones", f"{orm['step_hit_rate']:.3f}", ""],
-        ["unreadable", f"{orm['unreadable']:.3f}", f"{orm['n_correct'] + orm['n_wrong']:.0f}"],
+        ["right ones accepted", shares["correct_accuracy"], f"{orm['n_correct']:.0f}"],
+        ["wrong ones rejected", shares["wrong_accuracy"], f"{orm['n_wrong']:.0f}"],
+        ["wrong step named, of the rejected wrong ones", shares["step_hit_rate"], ""],
+        ["unreadable", shares["unreadable"], f"{orm['n_correct'] + orm['n_wrong']:.0f}"],
     ]
 
 

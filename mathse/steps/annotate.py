@@ -39,13 +39,9 @@ def annotate(
     of the two classes is cut to the smaller, and both to half of `size`, by a seeded draw. `mix` and `language`: see OrmData.
     """
     wrong, right = chosen(judged, size, mix, language, seed)
-    if not wrong:
-        found = Counter(row.verdict.status for row in judged_rows(judged))
-        raise ValueError(
-            f"the ORM's students wrote {found['correct']} right and {found['wrong']} wrong solutions, and the ORM needs both to learn "
-            "from; change seed_size, orm_problems, orm.data.mix, orm.data.language or the difficulty of data, or take judge=answer "
-            "feedback=none"
-        )
+    rows = judged_rows(judged)
+    if not wrong or set(mix) - _sources(rows):
+        raise ValueError(_nothing_to_learn(rows, mix, language))
 
     def work(some: Sequence[Judged]) -> list[Judged]:
         verdicts = _ask(some, teacher, 0)
@@ -69,16 +65,38 @@ def annotate(
     }
 
 
+def _nothing_to_learn(rows: Sequence[Judged], mix: Mapping[str, float], language: Language) -> str:
+    unknown = sorted(set(mix) - _sources(rows))
+    if unknown:
+        there = ", ".join(sorted(_sources(rows)))
+        return f"orm.data.mix: no problem kept for the ORM has the source {unknown[0]!r}; there are {there}"
+    found = Counter(row.verdict.status for row in _wanted(rows, mix, language))
+    left = " that orm.data.mix and orm.data.language leave" if mix or language != "any" else ""
+    return (
+        f"the ORM's students wrote {found['correct']} right and {found['wrong']} wrong solutions{left}, and the ORM needs both to learn "
+        "from; change seed_size, orm_problems, orm.data.mix, orm.data.language or the difficulty of data, or take judge=answer "
+        "feedback=none"
+    )
+
+
+def _sources(rows: Sequence[Judged]) -> set[str]:
+    return {row.solution.problem.source for row in rows}
+
+
+def _wanted(rows: Sequence[Judged], mix: Mapping[str, float], language: Language) -> list[Judged]:
+    return [
+        row
+        for row in rows
+        if language in ("any", language_of(row.solution.problem.question))
+        and (not mix or row.solution.problem.source in mix)
+    ]
+
+
 def chosen(
     judged: Sequence[Artifact], size: int | None, mix: Mapping[str, float], language: Language, seed: int
 ) -> tuple[list[Judged], list[Judged]]:
     """The wrong and the right solutions to learn from, as many of either, each in a seeded order."""
-    rows = [
-        row
-        for row in judged_rows(judged)
-        if language in ("any", language_of(row.solution.problem.question))
-        and (not mix or row.solution.problem.source in mix)
-    ]
+    rows = _wanted(judged_rows(judged), mix, language)
     wrong = [row for row in rows if row.verdict.status == "wrong"]
     right = [row for row in rows if row.verdict.status == "correct"]
     Random(f"{seed}/wrong").shuffle(wrong)

@@ -67,7 +67,9 @@ def diagnose(
     asked = _judged(out, new, source, runtime, why=True, known=known)
     diagnosed = [row for row in asked if row.verdict.status == "wrong"]
     counts = {"rejected": found, "kept": len(asked), "diagnosed": len(diagnosed), "asked": len(asked) - len(known)}
-    return {**counts, "not_asked": _not_asked(asked)}
+    unreadable = sum(row.verdict.status == "unreadable" for row in asked)
+    called_correct = len(asked) - len(diagnosed) - unreadable
+    return {**counts, "called_correct": called_correct, "unreadable": unreadable, "not_asked": _not_asked(asked)}
 
 
 def _not_asked(judged: Sequence[Judged]) -> int:

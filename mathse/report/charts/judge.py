@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mathse.report.orm import Bin, Trade
+    from mathse.report.orm.numbers import Bin, Trade
 
 
 def reliability(panels: Mapping[str, Sequence[Bin]]) -> Draw:

@@ -6,17 +6,11 @@ from collections.abc import Sequence
 
 from mathse.report.charts import judge as charts
 from mathse.report.errors import error_table, with_reasons
-from mathse.report.orm import (
-    CUTS,
-    Instrument,
-    base_rate_table,
-    calibration_table,
-    cut,
-    overview,
-    part_table,
-    trade_table,
-)
-from mathse.report.parts import Chart, Part, Section, Table, Text, section
+from mathse.report.orm import Instrument
+from mathse.report.orm.cuts import CUTS, cut
+from mathse.report.orm.tables import base_rate_table, calibration_table, overview, part_table, trade_table
+from mathse.report.parts import Chart, Part, Section, Table, Text, section, tried
+from mathse.report.problems import kept_for_the_orm
 from mathse.report.reflection import reflection_table
 from mathse.report.run import Run
 from mathse.report.text import orm_table
@@ -24,7 +18,8 @@ from mathse.steps.data import judged_rows
 
 SHARES = (
     "Shares with 95 % intervals (Wilson; ECE, AUROC and expected precision: bootstrap over problems). Held-out: against the data that the "
-    "ORM learns from; else: against the reference answers. Step named: of the wrong solutions that were rejected."
+    "ORM learns from; else: against the reference answers. Rounds: what the models wrote; teacher: stage 1 and reflections. "
+    "Step named: of the wrong solutions that were rejected."
 )
 
 
@@ -33,6 +28,7 @@ def judge(run: Run, found: Sequence[Instrument]) -> list[Section]:
     parts: list[Part] = []
     if run.summary.get("orm"):
         parts.append(Table(orm_table(run.summary["orm"])))
+        parts += tried(lambda: kept(run))
     if found:
         rows = overview(found)
         parts += [Text(SHARES), *charts_of(found)]
@@ -55,6 +51,15 @@ def judge(run: Run, found: Sequence[Instrument]) -> list[Section]:
                 Table(part_table(part.rows, by), f"{name}{place.capitalize()}, by {by}", fold=True) for by in cuts
             ]
     return section("judge", "The judge", parts)
+
+
+def kept(run: Run) -> list[Part]:
+    """What the ORM's problems share with D and the test sets; nothing where no ORM was trained."""
+    drawn = {run.roles[one.name]: one for one in run.of("draw")}
+    if not {"orm", "seed"} <= drawn.keys():
+        return []
+    D = run.artifacts[run.recipes[drawn["seed"].name]["inputs"]["problems"]["artifact"]]
+    return [Text(kept_for_the_orm(drawn["orm"], D, run.of("load", "test")))]
 
 
 def charts_of(found: Sequence[Instrument]) -> list[Part]:

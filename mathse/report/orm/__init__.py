@@ -1,0 +1,42 @@
+"""A judge as a measured instrument: what it lets through, where it points, how sure it is and what that costs.
+
+Two truths. Held-out solutions are compared with what the ORM was to learn: answer match for right or wrong, the teacher for the step.
+The solutions of the loop, the models' and the teacher's apart, are compared with the reference answers, which say nothing of steps.
+Shares have Wilson intervals; what is no share has one by bootstrap over problems. An unreadable verdict is a miss of either kind.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from mathse.report.files import write_text
+from mathse.report.orm.data import as_json
+from mathse.report.orm.instruments import Instrument, instruments
+from mathse.report.orm.plot import orm_plot
+from mathse.report.orm.tables import groups, overview, sections
+from mathse.report.page import write_page
+from mathse.report.text import aligned
+
+__all__ = ["Instrument", "as_json", "instruments", "printed", "write"]
+
+
+def write(folder: Path, title: str, found: Sequence[Instrument]) -> list[str]:
+    """orm.json, orm.html and, where there are scores, orm.png; returns what a Markdown report says beside them."""
+    write_text(folder / "orm.json", json.dumps(as_json(found), ensure_ascii=False, indent=1) + "\n")
+    write_page(
+        folder / "orm.html", title, "Where the judge and the reference answer contradict each other.", groups(found)
+    )
+    panels = {
+        one.name: {name: (part.calibration.bins, part.curve) for name, part in one.parts.items() if part.calibration}
+        for one in found
+    }
+    if any(panels.values()):
+        orm_plot(folder / "orm.png", {name: parts for name, parts in panels.items() if parts})
+    return sections(found)
+
+
+def printed(found: Sequence[Instrument]) -> str:
+    """The overview for a terminal."""
+    return aligned(overview(found))
