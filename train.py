@@ -20,17 +20,17 @@ FAILED: list[str] = []
 def run(cfg: DictConfig) -> None:
     """One job: the models of Algorithm 1, their accuracy on the benchmark, and a report."""
     from mathse.config import experiment
-    from mathse.plan import plan
+    from mathse.plan.bill import plan
     from mathse.preflight import check
     from mathse.report import Reporter, run_name
     from mathse.store import Store
     from mathse.whole import whole
 
     exp = experiment(cfg)
-    store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=run_name(exp))
-    if exp.dry_run:
-        print(plan(exp, store), flush=True)
+    if exp.dry_run:  # for which neither weights nor data need be there
+        print(plan(exp, Store(Path(exp.store), exp.runtime)), flush=True)
         return
+    store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=run_name(exp))
     if exp.scale != "tiny":
         check(exp)
     with Reporter(exp) as reporter:
@@ -73,6 +73,10 @@ def main() -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    if {"-m", "--multirun"} & set(sys.argv):  # for the tracker, also of jobs in processes of their own
+        from mathse.report.text import sweeps
+
+        os.environ.setdefault("MATHSE_GROUP", " ".join(["sweep", *filter(sweeps, sys.argv[1:])])[:120])
     try:
         hydra.main(config_path="conf", config_name="config", version_base="1.3")(job)()
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # a group that is given true is a ValueError

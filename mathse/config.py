@@ -18,12 +18,14 @@ from mathse.feedback import Feedback
 from mathse.feedback.orm import Orm
 from mathse.fit import Fit
 from mathse.generation import Sampling
+from mathse.plan.assumptions import Assumptions
 from mathse.settings import settings
 from mathse.steps.contamination import Contamination
 from mathse.steps.data import Data
 from mathse.steps.reflect import Reflection
 from mathse.store import Runtime, find
 from mathse.teacher import Teacher
+from mathse.tracking import Tracker
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -56,10 +58,11 @@ class Experiment:
     sampling: Sampling
     decoding: Sampling
     audit: Audit
+    plan: Assumptions
     runtime: Runtime
     store: str
     report: str
-    tracker: Literal["wandb", "none"]
+    tracker: Tracker
     dry_run: bool
     explain: bool
 

@@ -1,9 +1,13 @@
-"""`python -m mathse.export model=runs/sft-… out=DIR merge=true|false`: a fine-tuned model for other programs.
+"""A fine-tuned model, or what it learned from, for other programs.
+
+    python -m mathse.export model=runs/sft-… out=DIR merge=true|false
+    python -m mathse.export data=runs/reports/… out=DIR images=embed|path   # D_SFT of each of the run's models; data=runs/sft-…: of one
 
 `merge=false` writes the adapter in peft's format, naming the checkpoint it belongs to. `merge=true` adds it to the base's weights
 as they were published, not to their 4-bit form, and writes bfloat16 safetensors, configuration and tokenizer, which plain
 transformers loads (Qwen2-VL, InternVL2.5; CogVLM2 under the published names). What the run served is the 4-bit base with the
-adapter, so the merged model is another: the largest difference of their logits is printed. DIR appears whole or not at all.
+adapter, so the merged model is another: the largest difference of their logits is printed. `data=`: see mathse/lineage/dataset.py.
+DIR appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -11,20 +15,24 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mathse.backbones import Backbone
 from mathse.backbones.weights import TINY
+from mathse.lineage.dataset import IMAGES, export_data
+from mathse.report.files import new_folder
 from mathse.store import RECORD, restore
 
 if TYPE_CHECKING:
     from mathse.backbones import Loaded
 
 STEPS = ("sft", "train_orm")
-USAGE = "python -m mathse.export model=<folder of an sft or train_orm step> out=<new folder> merge=true|false"
+USAGE = (
+    "python -m mathse.export model=<folder of an sft or train_orm step> out=<new folder> merge=true|false, "
+    "or data=<a run's report, or folder of an sft step> out=<new folder> images=embed|path"
+)
 
 
 def backbone_of(artifact: Path) -> Backbone:
@@ -48,23 +56,13 @@ def export(artifact: Path, out: Path, *, merge: bool) -> float | None:
     Merging returns the largest absolute difference between a logit of the 4-bit base with the adapter and of what was written.
     """
     backbone = backbone_of(artifact)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"out={out}: is there and not empty; give another folder")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))  # a sibling, so that renaming is one act
-    try:
-        difference = None
+    difference = None
+    with new_folder(out) as work:
         if merge:
             write_merged(backbone, artifact / "adapter", work)
             difference = apart(backbone, artifact / "adapter", work)
         else:
             write_adapter(backbone, artifact / "adapter", work)
-        for path in (work, *work.iterdir()):  # temporary folders and safetensors are made for their owner alone
-            path.chmod(0o755 if path.is_dir() else 0o644)
-        work.rename(out)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
     return difference
 
 
@@ -142,13 +140,17 @@ def _logits(loaded: Loaded) -> Any:
 def main(arguments: Sequence[str]) -> None:
     """Export, and say what was written. Exits with status 1 and one line where something is wrong."""
     given = dict(argument.partition("=")[::2] for argument in arguments)
-    if set(given) != {"model", "out", "merge"} or given["merge"] not in ("true", "false"):
-        sys.exit(f"mathse: usage: {USAGE}")
-    out = Path(given["out"])
     try:
-        difference = export(Path(given["model"]), out, merge=given["merge"] == "true")
+        if set(given) == {"model", "out", "merge"} and given["merge"] in ("true", "false"):
+            difference = export(Path(given["model"]), Path(given["out"]), merge=given["merge"] == "true")
+        elif set(given) == {"data", "out", "images"} and given["images"] in IMAGES:
+            print(export_data(Path(given["data"]), Path(given["out"]), images=given["images"]))
+            return
+        else:
+            sys.exit(f"mathse: usage: {USAGE}")
     except (ValueError, OSError, RuntimeError) as error:
         sys.exit(f"mathse: {' '.join(str(error).split())}")
+    out = Path(given["out"])
     print(f"{out}: " + ", ".join(sorted(path.name for path in out.iterdir())))
     if difference is not None:
         print(f"largest difference of a logit, 4-bit base with adapter against merged: {difference:.4f}")

@@ -22,12 +22,12 @@ def main() -> None:
     step = find(json.loads((work / RECIPE).read_text(encoding="utf-8"))["step"])
     given = restore(json.loads((work / CALL).read_text(encoding="utf-8")), work.parent)
     try:
-        metrics = call(step, work, given["inputs"], given["runtime"], given["run"])
+        done = call(step, work, given["inputs"], given["runtime"], given["run"])
     except MISTAKES as error:
         if os.environ.get("MATHSE_TRACEBACK"):
             raise
         sys.exit(f"mathse: {error}")
-    (work / METRICS).write_text(json.dumps(metrics))
+    (work / METRICS).write_text(json.dumps(done))
 
 
 if __name__ == "__main__":

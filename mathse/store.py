@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib
@@ -32,6 +33,7 @@ from typing import Any, Protocol, TypeVar
 from filelock import FileLock, Timeout
 
 from mathse.settings import settings
+from mathse.work import counted
 
 RECORD = "record.json"
 RECIPE, CALL, METRICS = ".recipe.json", ".call.json", ".metrics.json"  # in the work directory only
@@ -88,22 +90,28 @@ class Watcher(Protocol):
     def step(self, artifact: Artifact, recipe: Mapping[str, Any], *, cached: bool, seconds: float) -> None: ...
 
 
-def canonical(value: Any, *, whole: bool = False) -> Any:
-    """The identity of a value as plain JSON; with `whole`, its `execution` fields too. Raises TypeError for what has none."""
+def canonical(value: Any, *, whole: bool = False, absent: bool = False) -> Any:
+    """The identity of a value as plain JSON; with `whole`, its `execution` fields too. Raises TypeError for what has none.
+
+    With `absent`, weights and data that are not there have no content; else whatever they raise is raised.
+    """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Artifact):
         return {"artifact": value.name}
     if isinstance(value, (list, tuple)):
-        return [canonical(member, whole=whole) for member in value]
+        return [canonical(member, whole=whole, absent=absent) for member in value]
     if isinstance(value, Mapping):
-        return {str(key): canonical(member, whole=whole) for key, member in sorted(value.items())}
+        return {str(key): canonical(member, whole=whole, absent=absent) for key, member in sorted(value.items())}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
         left_out = () if whole else getattr(kind, "execution", ())
         names = [field.name for field in dataclasses.fields(value) if field.name not in left_out]
-        fields = {name: canonical(getattr(value, name), whole=whole) for name in names}
-        content = {"content": canonical(value.recipe())} if hasattr(value, "recipe") else {}
+        fields = {name: canonical(getattr(value, name), whole=whole, absent=absent) for name in names}
+        content = {}
+        if hasattr(value, "recipe"):
+            with contextlib.suppress(*((ValueError, OSError) if absent else ())):
+                content = {"content": canonical(value.recipe())}
         return {"_target_": f"{kind.__module__}.{kind.__qualname__}", **fields, **content}
     raise TypeError(f"{value!r} ({type(value).__name__}) has no stable identity and cannot be part of a recipe")
 
@@ -121,13 +129,13 @@ def means(*, version: int = 1, prompts: tuple[str, ...] = ()) -> Callable[[F], F
     return mark
 
 
-def recipe_of(step: Callable[..., Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The recipe of a call: the step's name, version and prompts (see `means`), and its inputs."""
+def recipe_of(step: Callable[..., Any], inputs: Mapping[str, Any], *, absent: bool = False) -> dict[str, Any]:
+    """The recipe of a call: the step's name, version and prompts (see `means`), and its inputs; `absent`: see `canonical`."""
     return {
         "step": f"{step.__module__}.{step.__qualname__}",
         "version": step.__dict__.get("version", 1),
         "prompts": list(step.__dict__.get("prompts", ())),
-        "inputs": {name: canonical(value) for name, value in sorted(inputs.items())},
+        "inputs": {name: canonical(value, absent=absent) for name, value in sorted(inputs.items())},
     }
 
 
@@ -214,6 +222,7 @@ class Store:
         self, step: Callable[..., Mapping[str, float]], recipe: dict[str, Any], inputs: Mapping[str, Any], final: Path
     ) -> None:
         work = final.with_name(final.name + ".partial")
+        resumed = work.exists()
         if (work / RECORD).exists():  # killed between the record and the renaming
             _settle(work, final)
             return
@@ -221,13 +230,15 @@ class Store:
         _write_json(work / RECIPE, recipe)
         begun = time.time()
         if self.runtime.isolate:
-            metrics = self._in_own_process(work, inputs)
+            metrics, done = self._in_own_process(work, inputs)
         else:
-            metrics = call(step, work, inputs, self.runtime, self.name)
+            metrics, done = call(step, work, inputs, self.runtime, self.name)
         files = sorted(path for path in work.rglob("*") if path.is_file() and not path.name.startswith("."))
         record = {
             **recipe,
-            "metrics": dict(metrics),
+            "metrics": metrics,
+            "work": done,
+            "resumed": resumed,  # then work and seconds are those of the last start only
             "files": {str(path.relative_to(work)): _sha256(path) for path in files},
             "seconds": round(time.time() - begun, 3),
             "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -236,7 +247,7 @@ class Store:
         _write_json(work / RECORD, record)
         _settle(work, final)
 
-    def _in_own_process(self, work: Path, inputs: Mapping[str, Any]) -> dict[str, float]:
+    def _in_own_process(self, work: Path, inputs: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, float]]:
         whole = {"inputs": dict(inputs), "runtime": self.runtime, "run": self.name}
         _write_json(work / CALL, canonical(whole, whole=True))
         done = subprocess.run([sys.executable, "-m", "mathse.run_step", str(work)])
@@ -244,8 +255,8 @@ class Store:
             raise RuntimeError(
                 f"{work.name.removesuffix('.partial')} failed with exit status {done.returncode}; see above"
             )
-        metrics: dict[str, float] = json.loads((work / METRICS).read_text())
-        return metrics
+        metrics, done = json.loads((work / METRICS).read_text())
+        return metrics, done
 
     def explanation(self, recipe: Mapping[str, Any]) -> str:
         """Which parts of `recipe` differ from the stored recipe of the same step that is nearest to it."""
@@ -276,12 +287,13 @@ def _settle(work: Path, final: Path) -> None:
 
 def call(
     step: Callable[..., Mapping[str, float]], work: Path, inputs: Mapping[str, Any], runtime: Runtime, run: str
-) -> dict[str, float]:
-    """Call the step on the account of `run`, with `runtime` if it asks for it."""
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Call the step on the account of `run`, with `runtime` if it asks for it: its metrics, and what it did (`Work`)."""
     extra = {"runtime": runtime} if "runtime" in inspect.signature(step).parameters else {}
     token = DOING.set(Doing(run, work.name.removesuffix(".partial")))
     try:
-        return dict(step(work, **inputs, **extra))
+        with counted() as done:
+            return dict(step(work, **inputs, **extra)), dataclasses.asdict(done)
     finally:
         DOING.reset(token)
 

@@ -31,6 +31,7 @@ from mathse.fit import Fit, plan
 from mathse.memory import release
 from mathse.progress import Progress, progress
 from mathse.store import Runtime
+from mathse.work import count
 
 STATE = ".training.safetensors"  # scratch, until the step's record is written
 RELEASE_EVERY = 16  # steps
@@ -101,6 +102,9 @@ class SftModule(lightning.LightningModule):
 
     def training_step(self, batch: tuple[list[Row], int], batch_idx: int) -> Tensor:
         rows, window_tokens = batch
+        passed, trained = sum(map(len, rows)), sum(int(row.trained.sum()) for row in rows)
+        flops = self.loaded.size.learning(passed, trained)
+        count(tokens_passed=passed, tokens_trained=trained, flops=flops)
         loss = self.loaded.loss(self.loaded.batch(rows, side="right")) / window_tokens
         self._window += float(loss.detach())
         # Lightning divides by the accumulation and averages over ranks; we want the plain sum over the window.
@@ -125,6 +129,8 @@ class SftModule(lightning.LightningModule):
 
     def validation_step(self, batch: tuple[list[Row], int], batch_idx: int) -> None:
         rows, tokens = batch
+        read = sum(map(len, rows))
+        count(tokens_read=read, flops=self.loaded.size.reading(read))
         self._held_out.append((float(self.loaded.loss(self.loaded.batch(rows, side="right"))), tokens))
 
     def on_validation_epoch_end(self) -> None:

@@ -61,6 +61,7 @@ SUMMARY = [  # the keys of summary.json, in order
     "rounds",
     "orm",
     "reflection",
+    "ledger",
     "steps",
     "seconds",
     "peak_rss_mb",

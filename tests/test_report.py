@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,7 @@ from mathse.report.examples import pick
 from mathse.report.files import small_picture
 from mathse.report.page import laid_out
 from mathse.report.roles import role_of
-from mathse.report.text import line, next_thing
-from mathse.report.wandb import mode
+from mathse.report.text import next_thing
 from mathse.steps.judging import agreement
 from mathse.store import Artifact, canonical
 from mathse.types import Judged, Model, Problem, Solution, Verdict, steps_of, write_jsonl
@@ -370,165 +368,3 @@ def test_importing_the_report_is_cheap() -> None:
     code = f"import sys; import mathse.report; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
-
-
-# ---- W&B -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ARTIFACT_DIR", "WANDB_SILENT"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
-
-
-def logged(root: Path) -> dict[str, list[dict[str, Any]]]:
-    """What the one offline run below `root` holds. W&B's own process may write its end a moment after `finish`."""
-    for _ in range(100):
-        if (found := read(root))["exit"]:
-            return found
-        time.sleep(0.1)
-    raise AssertionError("the run has no end")
-
-
-def read(root: Path) -> dict[str, list[dict[str, Any]]]:
-    from wandb.proto import wandb_internal_pb2
-
-    (path,) = root.glob("store/wandb/offline-run-*/run-*.wandb")
-    found: dict[str, list[dict[str, Any]]] = {"history": [], "exit": [], "summary": [], "metric": []}
-    for block in blocks(path.read_bytes()):
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(block)
-        kind = record.WhichOneof("record_type")
-        if kind == "history":
-            found[kind].append({i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in record.history.item})
-        elif kind == "summary":
-            found[kind].append(
-                {i.key or ".".join(i.nested_key): json.loads(i.value_json) for i in record.summary.update}
-            )
-        elif kind == "exit":
-            found[kind].append({"code": record.exit.exit_code})
-        elif kind == "metric":
-            found[kind].append({"name": record.metric.name or record.metric.glob_name, "on": record.metric.step_metric})
-    return found
-
-
-def blocks(data: bytes) -> list[bytes]:
-    """The records of W&B's file: LevelDB's log format after a header of seven bytes."""
-    found, whole, at = [], b"", 7
-    while at + 7 <= len(data):
-        left = 32768 - at % 32768
-        if left < 7:
-            at += left
-            continue
-        length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
-        whole += data[at + 7 : at + 7 + length]
-        at += 7 + length
-        if kind in (1, 4):
-            found.append(whole)
-            whole = b""
-    return found
-
-
-def test_wandb_gets_curves_rounds_accuracies_and_samples_and_says_nothing(
-    offline: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    exp = experiment(offline, "wandb")
-    begun = time.monotonic()
-    with Reporter(exp) as reporter:
-        Story(exp, reporter).tell()
-        reporter.finish()
-    assert time.monotonic() - begun < 30
-    captured = capfd.readouterr()
-    assert captured.out.splitlines()[-1] == str(reporter.folder / "summary.json")
-    assert "going on without" not in captured.out
-    assert "wandb sync " in captured.out
-    assert captured.err == ""
-    found = logged(offline)
-    history = found["history"]
-    assert [row["rounds/accepted"] for row in history if "round" in row] == [
-        r["accepted"] for r in summary_of(reporter)
-    ]
-    assert [row["model"] for row in history if "models/accuracy" in row] == [0, 1, 2, 3, 4]
-    for name in ("student", "orm", "M_0", "M_1", "M_2", "M_final"):
-        assert [row[f"{name}/step"] for row in history if f"{name}/loss" in row] == list(range(1, 61))
-        assert {"name": f"{name}/*", "on": f"{name}/step"} in found["metric"]
-    updates = {key: value for row in found["summary"] for key, value in row.items()}
-    assert updates["accuracy/M_0"] == pytest.approx(0.3)
-    assert found["exit"] == [{"code": 0}]
-    media = [*offline.glob("store/wandb/offline-run-*/files/media/images/**/*.png")]
-    assert len(media) <= 5  # there are five pictures, however many rows show them
-    (table,) = offline.glob("store/wandb/offline-run-*/files/media/table/*.json")
-    assert len(json.loads(table.read_text())["data"]) == 30
-
-
-def summary_of(reporter: Reporter) -> list[dict[str, Any]]:
-    rounds: list[dict[str, Any]] = json.loads((reporter.folder / "summary.json").read_text())["rounds"]
-    return rounds
-
-
-def test_an_error_marks_the_run_as_failed_and_goes_on(offline: Path) -> None:
-    with pytest.raises(RuntimeError, match="out of memory"), Reporter(experiment(offline, "wandb")):
-        raise RuntimeError("out of memory")
-    found = logged(offline)
-    assert found["exit"] == [{"code": 1}]
-
-
-def test_wandb_that_cannot_start_is_one_line_and_the_run_goes_on(
-    offline: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("WANDB_MODE", "sideways")
-    with Reporter(experiment(offline, "wandb")) as reporter:
-        assert reporter.tracker is None
-    assert len([line for line in capsys.readouterr().out.splitlines() if "going on without" in line]) == 1
-
-
-@pytest.mark.parametrize(
-    ("environment", "netrc", "expected"),
-    [
-        ({}, "", "offline"),
-        ({"WANDB_API_KEY": "k"}, "", "online"),
-        ({}, "machine api.wandb.ai login user password k", "online"),
-        ({}, "machine elsewhere.org login user password k", "offline"),
-        ({"WANDB_MODE": "disabled", "WANDB_API_KEY": "k"}, "", "disabled"),
-    ],
-)
-def test_wandb_is_offline_unless_logged_in_and_its_own_variable_wins(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environment: dict[str, str], netrc: str, expected: str
-) -> None:
-    for name in ("WANDB_MODE", "WANDB_API_KEY", "WANDB_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    (tmp_path / "netrc").write_text(netrc)
-    (tmp_path / "netrc").chmod(0o600)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert mode() == expected
-
-
-JUDGED = {"accepted": 0, "generated": 9, "unreadable": 0, "right": 0, "accept_precision": 0.0, "accept_recall": 0.0}
-TESTED = {"n_correct": 0, "n_wrong": 4, "correct_accuracy": 0.0, "wrong_accuracy": 0.5, "step_hit_rate": 0.25}
-ASKED = {"rejected": 9, "diagnosed": 4, "called_correct": 3, "unreadable": 2}
-
-
-@pytest.mark.parametrize(
-    ("step", "metrics", "words"),
-    [
-        ("judge", JUDGED, "0 of 9 accepted; precision unknown, recall unknown"),
-        ("judge", {**JUDGED, "right": 2}, "precision unknown, recall 0.00"),
-        ("test_orm", TESTED, "right ones accepted unknown, wrong ones rejected 0.50, step named 0.25"),
-        ("test_orm", {**TESTED, "wrong_accuracy": 0.0}, "wrong ones rejected 0.00, step named unknown"),
-        (
-            "diagnose",
-            ASKED,
-            "4 of 9 rejected solutions go to reflection, 3 called correct by the feedback, 2 unreadable",
-        ),
-        ("diagnose", {"rejected": 9, "diagnosed": 9}, "9 of 9 rejected solutions go to reflection "),
-    ],
-)
-def test_a_share_of_nothing_is_unknown_and_what_is_not_reflected_on_is_said(
-    step: str, metrics: dict[str, float], words: str
-) -> None:
-    artifact = Artifact(f"{step}-00", Path(), {"unreadable": 0.0, **metrics})
-    assert words in line(1, artifact, "round 1", cached=True, seconds=0.0)

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mathse.backbones.features import Features
 from mathse.backbones.pictures import open_picture
+from mathse.flops import Size, size_in_memory
 from mathse.types import Chat
+from mathse.work import count
 
 if TYPE_CHECKING:
     import torch
@@ -233,9 +235,21 @@ class Loaded:
 
         with torch.no_grad():
             named = [picture for picture in pictures if isinstance(picture, str)]
-            known = iter(self.seen.of(named, lambda some: self.see([open_picture(name) for name in some])))
-            unnamed = iter(self.see([open_picture(picture) for picture in pictures if not isinstance(picture, str)]))
+            known = iter(self.seen.of(named, lambda some: self._saw(self.see([open_picture(name) for name in some]))))
+            others = self.see([open_picture(picture) for picture in pictures if not isinstance(picture, str)])
+            self._saw(others)
+            unnamed = iter(others)
         return [next(known if isinstance(picture, str) else unnamed) for picture in pictures]
+
+    def _saw(self, features: list[Tensor]) -> list[Tensor]:
+        tokens = sum(map(len, features))
+        count(pictures_encoded=len(features), picture_tokens=tokens, flops=self.size.seeing(tokens))
+        return features
+
+    @functools.cached_property
+    def size(self) -> Size:
+        """Numbers of weights, for counting operations."""
+        return size_in_memory(self.module, self.layout)
 
     def batch(self, rows: Sequence[Row], *, side: str, features: Sequence[Tensor] | None = None) -> Batch:
         """Pad rows on `side` (training right, generation left) and put the pictures' features in their places.

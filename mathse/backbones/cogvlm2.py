@@ -27,6 +27,7 @@ LAYOUT = Layout(
     quantized=r"model\.layers\.\d+\.(self_attn|mlp)\..+(query_key_value|dense|_proj)",
     kept=(r"model\.vision", r"lm_head"),
     targets=rf".*model\.layers\.\d+\.{LANGUAGE}",
+    experts=2,  # words pass one, pictures the other
 )
 
 

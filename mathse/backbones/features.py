@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING
 
+from mathse.work import count
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -29,6 +31,7 @@ class Features:
         for start in range(0, len(missing), TOGETHER):
             some = missing[start : start + TOGETHER]
             fresh.update(zip(some, see(some), strict=True))
+        count(pictures_found=len(names) - len(missing))
         found = []
         for name in names:
             if name not in fresh:

@@ -27,11 +27,13 @@ LARGE = 100 * 2**20  # bytes of weights, from which the holes that converting th
 
 @dataclass(frozen=True)
 class Layout:
-    """Which linear layers, by regular expressions on full module names, a family quantises, keeps as they are, and gives LoRA."""
+    """Which linear layers, by regular expressions on full module names, a family quantises, keeps as they are, and gives LoRA.
+    `experts`: how many sets of language weights there are, of which a token passes one."""
 
     quantized: str
     kept: tuple[str, ...]
     targets: str
+    experts: int = 1
 
     def part(self, parameter: str) -> str:
         """The part of the model that a parameter belongs to, by its full name: adapter, vision (with its projector), language, …"""
@@ -50,7 +52,8 @@ class Shape:
 
     `kv`: numbers that one token leaves in one layer's keys, and as many in its values; `picture`: tokens of the largest
     picture, for which the tower holds `tower` numbers at once; `parameters` of each part; `quantized` of them in 4 bits, the
-    largest such layer having `widest`; `lora`: parameters that an adapter has for each unit of its rank.
+    largest such layer having `widest`; `active`: weights of these layers that one token passes; `lora`: parameters that an adapter
+    has for each unit of its rank.
     """
 
     layers: int
@@ -64,6 +67,7 @@ class Shape:
     parameters: dict[str, int]
     quantized: int
     widest: int
+    active: int
     lora: int
 
 
@@ -148,6 +152,7 @@ class Member(Generic[L]):
             parameters=parameters,
             quantized=sum(quantized),
             widest=max(quantized),
+            active=sum(quantized) // self.layout.experts,
             lora=sum(m.in_features + m.out_features for m in adapted),
         )
 

@@ -17,11 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mathse.backbones import Loaded, Row
+from mathse.backbones import Batch, Loaded, Row
 from mathse.generation import Completion, Sampling
 from mathse.generation.cache import RoomyCache
 from mathse.memory import release
 from mathse.types import Chat, Turn
+from mathse.work import count
 
 PROMPTS = 64  # read together
 SHORTEST = 16  # tokens; a shorter beginning is not worth a reading of its own
@@ -157,6 +158,7 @@ def read(
         mask = _mask([len(rows[i]) for i in some]).to(batch.mask.device)
         behind = mask.shape[1] - batch.mask.shape[1]
         cache.reading(slice(start, end), behind, batch.mask == 1 if start >= alone else None)
+        _reads(loaded, batch)
         hidden = loaded.language(batch.embeds, batch.positions, mask, batch.picture_mask, cache)
         logits.append(loaded.head(hidden[:, -1]))
     cache.reading(None)
@@ -196,6 +198,7 @@ def _read_beginnings(
     for start, end in _parts(0, len(groups)):
         batch = loaded.batch([rows[members[0]].cut(length)[0] for members, length in groups[start:end]], side="left")
         once.reading(slice(start, end))
+        _reads(loaded, batch)
         loaded.language(batch.embeds, batch.positions, batch.mask, batch.picture_mask, once)
     places = {i: place for place, i in enumerate(order)}
     there, here = [], []
@@ -205,6 +208,11 @@ def _read_beginnings(
             there.append(torch.stack([row * group, tokens + widest - length]))
             here.append(torch.stack([row * places[i], tokens + cache.prompt - len(rows[i])]))
     cache.copy(once, tuple(torch.cat(there, 1)), tuple(torch.cat(here, 1)))
+
+
+def _reads(loaded: Loaded, batch: Batch) -> None:
+    tokens = int(batch.mask.sum())
+    count(tokens_read=tokens, flops=loaded.size.reading(tokens))
 
 
 def _parts(start: int, end: int) -> list[tuple[int, int]]:
@@ -226,6 +234,7 @@ def _texts(
         ids = [token for token in tokens if token >= 0]
         text = loaded.tokenizer.decode(ids[:-1] if ended else ids, skip_special_tokens=True)
         known = None if math.isnan(chance) else chance
+        count(tokens_generated=len(ids), flops=loaded.size.writing(len(ids)))
         completions.append(Completion(text, ended, len(ids), stopped, chance=known))
     return [completions[i : i + n] for i in range(0, len(completions), n)]
 

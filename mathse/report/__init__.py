@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from mathse.audit import Auditor
 from mathse.report.files import write_text
+from mathse.report.ledger import ledger
 from mathse.report.problems import about_data
 from mathse.report.reflection import quality
 from mathse.report.roles import role_of, round_of
@@ -32,10 +33,10 @@ from mathse.types import Model
 
 if TYPE_CHECKING:
     from mathse.config import Experiment
-    from mathse.report.wandb import Tracker
+    from mathse.tracking import Tracking
 
 REFLECTION = {"never": "", "final": ", reflection", "every_round": " with reflection"}
-NOT_IDENTITY = ("audit", "runtime", "store", "report", "tracker", "dry_run", "explain")
+NOT_IDENTITY = ("audit", "plan", "runtime", "store", "report", "tracker", "dry_run", "explain")
 
 
 class Reporter:
@@ -55,7 +56,7 @@ class Reporter:
         self.auditor = Auditor(exp.audit)
         self.name = run_name(exp)
         self.folder = Path(exp.report) / self.name
-        self.tracker: Tracker | None = None
+        self.tracker: Tracking | None = None
 
     def __enter__(self) -> Reporter:
         try:
@@ -65,10 +66,7 @@ class Reporter:
                 f"report={self.exp.report}: cannot be written ({error.strerror}); give another folder"
             ) from error
         print(f"{self.name}: {describe(self.exp)}", flush=True)
-        if self.exp.tracker == "wandb":
-            from mathse.report.wandb import start
-
-            self.tracker = start(self.exp, self.name)
+        self.tracker = self.exp.tracker.start(self.exp, self.name)
         return self
 
     def __exit__(
@@ -93,14 +91,15 @@ class Reporter:
         if artifact.step == "test_orm" and not self.orm:  # the judge's comes first, should the feedback have its own
             self.orm = dict(artifact.metrics)
         print(line(len(self.steps), artifact, role, cached=cached, seconds=seconds), flush=True)
-        self._track(lambda tracker: tracker.step(artifact, role))
+        self._track(lambda tracker: tracker.step(artifact, role, recipe, cached=cached))
         if artifact.step == "judge":
             self._audit(artifact, role)
 
     def score(self, model: Model, artifact: Artifact) -> None:
         """A model was evaluated."""
         self.scores.append(Scored(model.name, artifact))
-        self._track(lambda tracker: tracker.score(model.name, artifact, len(self.scores) - 1))
+        benchmark, index = self.exp.benchmark.name, len(self.scores) - 1
+        self._track(lambda tracker: tracker.score(model.name, benchmark, artifact, index))
         self._say(self.auditor.accuracy(model.name, artifact.metrics["accuracy"]))
 
     def _audit(self, artifact: Artifact, role: str) -> None:
@@ -123,12 +122,14 @@ class Reporter:
         from mathse.report.write import write_run
 
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        found = {step["name"] for step in self.steps if step["cached"]}
         summary = {
             **self._head(),
             **summarise(self.exp.benchmark.name, self.scores, self.rounds, self.orm),
             **self._reflection(),
             **about_data(self.exp, list(self.artifacts.values())),
-            **paid(list(self.artifacts.values()), {step["name"] for step in self.steps if step["cached"]}),
+            **paid(list(self.artifacts.values()), found),
+            "ledger": ledger(self.artifacts.values(), self.roles, found),
             "steps": self.steps,
             "seconds": round(time.monotonic() - self.begun, 1),
             "peak_rss_mb": peak // 1024,
@@ -137,7 +138,7 @@ class Reporter:
         (self.folder / UNFINISHED).unlink(missing_ok=True)
         run = self.run(summary)
         write_run(self.folder, run)
-        self._track(lambda tracker: tracker.finish(summary, groups(run)))
+        self._track(lambda tracker: tracker.finish(summary, groups(run), self.folder))
         tracked = self.tracker.where if self.tracker else ""
         self._close(failed=False)  # before the last line, which nothing may follow
         print(closing(summary, self.folder, self.exp.store, tracked), flush=True)
@@ -174,14 +175,14 @@ class Reporter:
         repaired = [artifact for artifact in judged if self.roles[artifact.name] == "reflection"]
         return {"reflection": quality(judged_rows(diagnosed), judged_rows(repaired))} if diagnosed else {}
 
-    def _track(self, tell: Callable[[Tracker], None]) -> None:
-        """Tell W&B. A job of hours does not end because W&B has a problem: it is said, and W&B is told no more."""
+    def _track(self, tell: Callable[[Tracking], None]) -> None:
+        """Tell the tracker. A job of hours does not end because it has a problem: that is said, and it is told no more."""
         if self.tracker is None:
             return
         try:
             tell(self.tracker)
         except Exception as problem:
-            print(f"W&B stops, going on without: {problem!r}", flush=True)
+            print(f"the tracker stops, going on without: {problem!r}", flush=True)
             self.tracker = None
 
     def _close(self, *, failed: bool) -> None:

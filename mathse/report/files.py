@@ -5,6 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +27,24 @@ def write_text(path: Path, text: str) -> None:
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A folder to write into, which becomes `out` at the end, or is gone where something fails. Raises ValueError where `out` holds
+    something already."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"out={out}: is there and not empty; give another folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))  # a sibling, so that renaming is one act
+    try:
+        yield work
+        for path in (work, *work.rglob("*")):  # temporary folders and safetensors are made for their owner alone
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        work.rename(out)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
 
 
 def shown(text: str) -> str:

@@ -66,7 +66,7 @@ STAGES = ("problems", "stage 1", "ORM", "stage 2", "stage 3", "evaluation")
 
 def stage_of(step: str, role: str) -> str:
     """To which part of a run a step of that role belongs, one of STAGES."""
-    if step in ("load", "decontaminate", "fitting", "draw", "remaining"):
+    if step in ("load", "decontaminate", "disjoint", "fitting", "draw", "remaining"):
         return "problems"
     if step == "evaluate":
         return "evaluation"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathse.report.ledger import ledger_notes, ledger_table
 from mathse.report.problems import data_lines
 from mathse.report.reflection import reflection_table
 from mathse.report.summary import agreed, on_held_out
@@ -170,6 +171,7 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) 
         parts += ["", aligned(reflection_table(summary["reflection"]))]
     if "teacher" in summary:
         parts += ["", aligned(money_table(summary["teacher"]))]
+    parts += ["", aligned(ledger_table(summary["ledger"])), *ledger_notes(summary["ledger"])]
     computed = [step for step in summary["steps"] if not step["cached"]]
     parts += [
         "",
@@ -177,6 +179,8 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) 
         f"{len(computed)} of {len(summary['steps'])} steps computed",
         f"report:    {folder / 'report.html'}",
         f"artifacts: {store}/",
+        f"dataset:   python -m mathse.export data={folder} out=D_SFT images=embed",
+        f"lineage:   python -m mathse.lineage <row> run={folder}",
         *([f"W&B:       {tracked}"] if tracked else []),
         f"next: {next_thing(summary, sys.argv)}",
     ]
@@ -198,11 +202,12 @@ def next_thing(summary: Mapping[str, Any], argv: Sequence[str] = ()) -> str:
     kept = [
         word
         for word in given
-        if "=" in word and not word.startswith("-") and word.partition("=")[0] not in dropped and not _sweeps(word)
+        if "=" in word and not word.startswith("-") and word.partition("=")[0] not in dropped and not sweeps(word)
     ]
     return shlex.join(["python", "train.py", *kept, more])
 
 
-def _sweeps(override: str) -> bool:
+def sweeps(override: str) -> bool:
+    """Whether an override gives several values, so that `-m` makes several jobs of it."""
     value = override.partition("=")[2]
     return ("," in value and value[0] not in "[{'\"") or value.startswith(("range(", "choice(", "glob("))

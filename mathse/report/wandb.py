@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import json
 import logging
 import netrc
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from mathse.report.examples import Example, Group
-from mathse.report.files import shown
+from mathse.report.examples import Group
+from mathse.report.ledger import SUMS
 from mathse.report.roles import round_of
+from mathse.report.shelf import Shelf, samples
 from mathse.report.summary import MONEY
+from mathse.settings import settings
 from mathse.store import Artifact, canonical
 
 if TYPE_CHECKING:
     from mathse.config import Experiment
 
-SAMPLES = 30
-POINTS = 1000  # of a curve; longer ones are thinned
 START_TIMEOUT = 30.0  # seconds to reach the server, where one is logged in
-COLUMNS = (
-    "where",
-    "picture",
-    "question",
-    "reference",
-    "author",
-    "solution",
-    "status",
-    "wrong step",
-    "analysis",
-    "repair",
-)
+NOT_SHOWN = ("store", "report", "tracker", "plan", "dry_run", "explain")  # of the settings: where, not what
 
 
 def mode() -> str:
@@ -54,41 +41,64 @@ def mode() -> str:
     return "online" if logged_in else "offline"
 
 
-def start(exp: Experiment, name: str) -> Tracker | None:
-    """A W&B run, or None, with a line that says why, where it cannot start."""
-    folder = Path(exp.store).resolve() / "wandb"
-    os.environ.setdefault("WANDB_SILENT", "true")
-    for kind in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ARTIFACT_DIR"):  # it would write to the home directory
-        os.environ.setdefault(kind, str(folder))
-    logging.getLogger("wandb").setLevel(logging.ERROR)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        import wandb
+@settings
+class Wandb:
+    """See conf/tracker/wandb.yaml."""
 
-        run = wandb.init(
-            project="mathse",
-            name=name,
-            # The seeds of one setting; a job that goes on is a new run in its group: offline runs cannot be resumed.
-            group=f"{exp.scale}-{exp.backbone.family}-{exp.stage}-K{exp.K}",
-            tags=[exp.scale, exp.backbone.family, exp.stage],
-            config=flat(canonical(exp)),
-            dir=str(folder.parent),
-            mode=mode(),  # type: ignore[arg-type]  # WANDB_MODE may hold anything; W&B says what it may be
-            settings=wandb.Settings(
-                silent=True,
-                console="off",
-                save_code=False,
-                disable_git=True,
-                disable_code=True,
-                init_timeout=START_TIMEOUT,
-                x_disable_stats=True,
-                x_disable_meta=True,
-            ),
-        )
-    except Exception as error:  # whatever W&B has, it is no reason to lose the run
-        print(f"W&B does not start, going on without: {' '.join(str(error).split())[:200]}", flush=True)
-        return None
-    return Tracker(wandb, run)
+    project: str
+    entity: str | None
+    group: str | None
+    arm: str | None
+    tags: tuple[str, ...]
+    artifacts: Literal["none", "reference", "upload"]
+    samples: int
+    points: int
+
+    def check(self) -> None:
+        if self.samples < 0 or self.points < 2:
+            raise ValueError("tracker: samples should be 0 or more, points at least 2")
+
+    def start(self, exp: Experiment, name: str) -> Following | None:
+        """A W&B run, or None, with a line that says why, where it cannot start."""
+        folder = Path(exp.store).resolve() / "wandb"
+        os.environ.setdefault("WANDB_SILENT", "true")
+        for kind in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ARTIFACT_DIR"):  # it would write to the home directory
+            os.environ.setdefault(kind, str(folder))
+        logging.getLogger("wandb").setLevel(logging.ERROR)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            import wandb
+
+            run = wandb.init(
+                project=self.project,
+                entity=self.entity,
+                name=name,
+                # A job that goes on is a new run in its group: offline runs cannot be resumed.
+                group=self.group or os.environ.get("WANDB_RUN_GROUP") or same_setting(exp),
+                tags=[exp.scale, exp.backbone.family, exp.stage, *([f"arm: {self.arm}"] * bool(self.arm)), *self.tags],
+                config=flat({key: value for key, value in canonical(exp).items() if key not in NOT_SHOWN}),
+                dir=str(folder.parent),
+                mode=mode(),  # type: ignore[arg-type]  # WANDB_MODE may hold anything; W&B says what it may be
+                settings=wandb.Settings(
+                    silent=True,
+                    console="off",
+                    save_code=False,
+                    disable_git=True,
+                    disable_code=True,
+                    init_timeout=START_TIMEOUT,
+                    x_disable_stats=True,
+                    x_disable_meta=True,
+                ),
+            )
+        except Exception as error:  # whatever W&B has, it is no reason to lose the run
+            print(f"W&B does not start, going on without: {' '.join(str(error).split())[:200]}", flush=True)
+            return None
+        return Following(self, wandb, run)
+
+
+def same_setting(exp: Experiment) -> str:
+    """What the seeds of one setting have in common."""
+    return f"{exp.scale}-{exp.backbone.family}-{exp.stage}-K{exp.K}"
 
 
 def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -100,11 +110,11 @@ def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return result
 
 
-class Tracker:
+class Following:
     """One W&B run."""
 
-    def __init__(self, module: Any, run: Any) -> None:
-        self.wandb, self.run = module, run
+    def __init__(self, how: Wandb, module: Any, run: Any) -> None:
+        self.how, self.wandb, self.run = how, module, run
         for axis, metrics in (("round", "rounds/*"), ("model", "models/*")):
             run.define_metric(axis, hidden=True)
             run.define_metric(metrics, step_metric=axis)
@@ -117,10 +127,12 @@ class Tracker:
             return f"wandb sync {folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder}"
         return self.run.url or ""
 
-    def step(self, artifact: Artifact, role: str) -> None:
+    def step(self, artifact: Artifact, role: str, recipe: Mapping[str, Any], *, cached: bool) -> None:
         """The curve of a training, the numbers of a round, the ORM's report card; of found steps too."""
         if artifact.step in ("sft", "train_orm"):
             self._curve(role, artifact.path / "curve.jsonl")
+            if self.how.artifacts != "none":
+                Shelf(self.wandb, self.run, upload=self.how.artifacts == "upload").keep(artifact, role, recipe, cached)
         k = round_of(role)
         if k:
             self.run.log({"round": k, **{f"rounds/{key}": value for key, value in artifact.metrics.items()}})
@@ -130,18 +142,26 @@ class Tracker:
         if artifact.step == "test_orm":
             self.run.summary.update({f"orm/test/{key}": value for key, value in artifact.metrics.items()})
 
-    def score(self, name: str, artifact: Artifact, index: int) -> None:
-        """A model's accuracy."""
+    def score(self, model: str, benchmark: str, artifact: Artifact, index: int) -> None:
+        """A model's accuracy. `accuracy/last` beside K and seed_size of the configuration is a parallel-coordinates plot."""
         accuracy = artifact.metrics["accuracy"]
         self.run.log({"model": index, "models/accuracy": accuracy})
-        self.run.summary.update({f"accuracy/{name}": accuracy, "accuracy/last": accuracy})
+        self.run.summary.update({f"accuracy/{benchmark}/{model}": accuracy, "accuracy/last": accuracy})
 
-    def finish(self, summary: Mapping[str, Any], groups: Sequence[Group]) -> None:
-        """A table of solutions with their pictures, and the run's totals."""
-        self.run.log({"samples": self._samples(groups)})
+    def finish(self, summary: Mapping[str, Any], groups: Sequence[Group], folder: Path) -> None:
+        """A table of solutions with their pictures, what the judges are worth, the run's ledger."""
+        if self.how.samples:
+            self.run.log({"samples": samples(self.wandb, groups, self.how.samples)})
         self.run.summary.update({key: summary[key] for key in ("seconds", "peak_rss_mb")})
         if "teacher" in summary:
             self.run.summary.update({f"teacher/{key}": value for key, value in summary["teacher"]["total"].items()})
+        for sums in (*summary["ledger"]["stages"], summary["ledger"]["total"]):  # what is unknown is left out
+            known = {name: sums[name] for name in SUMS if sums[name] is not None}
+            self.run.summary.update({f"ledger/{sums['stage']}/{name}": value for name, value in known.items()})
+        if (folder / "orm.json").is_file():
+            self.run.summary.update(_orm_numbers(folder / "orm.json"))
+        if (folder / "orm.png").is_file():
+            self.run.log({"orm/reliability": self.wandb.Image(str(folder / "orm.png"))})
 
     def close(self, *, failed: bool) -> None:
         """End the run, marked as failed where it failed."""
@@ -151,46 +171,17 @@ class Tracker:
         self.run.define_metric(f"{name}/step", hidden=True)
         self.run.define_metric(f"{name}/*", step_metric=f"{name}/step")
         points = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        every = max(1, len(points) // POINTS)
+        every = -(-len(points) // self.how.points)
         for i, point in enumerate(points):
             if i % every == 0 or "validation_loss" in point or i == len(points) - 1:
                 self.run.log({f"{name}/{key}": value for key, value in point.items()})
 
-    def _samples(self, groups: Sequence[Group]) -> Any:
-        # A turn of each group, then another: where there are more than fit, every stage is there.
-        turns = itertools.zip_longest(*([(group.title, example) for example in group.examples] for group in groups))
-        chosen = [entry for turn in turns for entry in turn if entry][:SAMPLES]
-        table = self.wandb.Table(columns=list(COLUMNS))
-        pictures: dict[str, Any] = {}
-        for title, example in sorted(chosen, key=lambda entry: [group.title for group in groups].index(entry[0])):
-            table.add_data(title, *self._cells(example, pictures))
-        return table
 
-    def _cells(self, example: Example, pictures: dict[str, Any]) -> tuple[Any, ...]:
-        solution, verdict = example.judged.solution, example.judged.verdict
-        problem = solution.problem
-        return (
-            self._picture(problem.images[0], pictures) if problem.images else None,
-            shown(problem.question),
-            shown(problem.answer),
-            shown(solution.author),
-            shown(solution.text),
-            verdict.status,
-            verdict.error_step,
-            shown(verdict.analysis),
-            shown(example.repair.solution.text) if example.repair else "",
-        )
-
-    def _picture(self, path: str, pictures: dict[str, Any]) -> Any:
-        """The picture for W&B, each content once; None where it cannot be read."""
-        from PIL import Image
-
-        try:
-            digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-            if digest not in pictures:
-                with Image.open(path) as picture:
-                    picture.load()
-                    pictures[digest] = self.wandb.Image(picture)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-            return None
-        return pictures[digest]
+def _orm_numbers(path: Path) -> dict[str, float]:
+    """The numbers of the ORM's report on held-out solutions, of each judge, by dotted name; counts and intervals stay in the report."""
+    found = {}
+    for number, judge in enumerate(json.loads(path.read_text(encoding="utf-8"))):
+        numbers = flat(judge.get("held-out") or {})
+        kept = {key.removesuffix(".value"): value for key, value in numbers.items() if key.endswith((".value", "_f1"))}
+        found |= {f"orm/held-out/{key}" if not number else f"orm/{number}/{key}": value for key, value in kept.items()}
+    return {key: value for key, value in found.items() if isinstance(value, (int, float))}

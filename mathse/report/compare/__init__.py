@@ -10,7 +10,7 @@ from mathse.report.compare.paired import Pair, benchmark_of, paired_tests
 from mathse.report.compare.settings import SEED, Arm, arms, settings_of
 from mathse.report.parts import Chart, Notice, Part, Report, Section, Stat, Table, Text, attempted, section
 from mathse.report.run import Run
-from mathse.report.sections.ledger import clock, spent
+from mathse.report.sections.ledger import book_of, clock
 from mathse.statistics import wilson
 
 MOST_LABEL = 60  # characters of an arm's name in a chart
@@ -199,7 +199,7 @@ def overview(runs: Sequence[Run]) -> list[Section]:
     table = [["run", "models", "steps", "computed", "took", "saved", "D_SFT rows"]]
     for run in runs:
         steps = run.summary["steps"]
-        saved = sum(row[3] for row in spent(run).values())
+        saved = book_of(run)["total"]["saved"]["seconds"] or 0.0
         took = f"{run.summary['seconds']:.1f} s" if "seconds" in run.summary else ""
         rows = str(run.audit["D_SFT"]["rows"]) if run.audit.get("D_SFT") else ""
         computed = sum(not step["cached"] for step in steps)

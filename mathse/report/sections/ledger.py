@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from mathse.report.charts import cost as charts
+from mathse.report.ledger import ledger as ledger_of
+from mathse.report.ledger import ledger_notes, ledger_table
 from mathse.report.parts import Chart, Section, Stat, Table, Text, section
-from mathse.report.roles import STAGES, stage_of
 from mathse.report.run import Run
 from mathse.report.text import dollars, money_table
 
 
-def spent(run: Run) -> dict[str, tuple[int, int, float, float]]:
-    """For each stage, in order: steps, of them found, seconds computed by this run, seconds that the found ones once took."""
-    stages: dict[str, tuple[int, int, float, float]] = {}
-    for step in run.summary["steps"]:
-        name = step["name"]
-        stage = stage_of(name.rpartition("-")[0], run.roles.get(name, ""))
-        steps, found, computed, saved = stages.get(stage, (0, 0, 0.0, 0.0))
-        once = run.seconds(name) or 0.0
-        stages[stage] = (
-            steps + 1,
-            found + step["cached"],
-            computed + (0.0 if step["cached"] else step["seconds"]),
-            saved + (once if step["cached"] else 0.0),
-        )
-    return {name: stages[name] for name in STAGES if name in stages}
+def book_of(run: Run) -> Mapping[str, Any]:
+    """The run's ledger, of the artifacts that are there."""
+    found = {step["name"] for step in run.summary["steps"] if step["cached"]}
+    return ledger_of(run.artifacts.values(), run.roles, found)
 
 
 def ledger(run: Run) -> list[Section]:
-    """The ledger by stage and by step."""
-    stages = spent(run)
-    if not stages:
+    """What each stage took, what the store saved, and the steps."""
+    if not run.summary["steps"]:
         return []
+    book = book_of(run)
+    bars = [(row["stage"], row["new"]["seconds"] or 0.0, row["saved"]["seconds"] or 0.0) for row in book["stages"]]
     table = [["stage", "steps", "found", "computed", "saved"]]
-    sums = [sum(row[i] for row in stages.values()) for i in range(4)]
-    for name, (steps, found, computed, saved) in [*stages.items(), ("all", sums)]:
-        table.append([name, f"{steps:.0f}", f"{found:.0f}", f"{computed:.1f} s", f"{saved:.1f} s"])
+    for row in (*book["stages"], book["total"]):
+        seconds = [f"{row[kind]['seconds'] or 0.0:.1f} s" for kind in ("new", "saved")]
+        table.append([row["stage"], str(row["steps"]), str(row["found"]), *seconds])
     said = "; ".join(f"{row[0]} {row[3]} computed, {row[4]} saved" for row in table[1:])
-    bars = [(name, computed, saved) for name, (_, _, computed, saved) in stages.items()]
     chart = Chart("Seconds by stage", charts.times(bars), f"{said}.", size=(5.0, 0.9 + 0.28 * len(bars)))
     words = "Computed: by this run. Saved: what the steps that were found in the store took when they were computed."
+    about = f"{book['formula']}. kept: pictures whose features were in memory; cached: calls that the teacher's cache answered."
     steps = [["artifact", "role", "this run", "when computed"]]
     for step in run.summary["steps"]:
         name, once = step["name"], run.seconds(step["name"])
@@ -56,30 +47,16 @@ def ledger(run: Run) -> list[Section]:
         Text(words),
         chart,
         Table(table),
+        Table(ledger_table(book), about),
+        [Text(note) for note in ledger_notes(book)],
         money,
-        more(run.summary),
         Table(steps, "Steps", fold=True),
     )
 
 
-def more(summary: Mapping[str, Any]) -> list[Table]:
-    """The ledger of summary.json as it stands, a table with a column for each number."""
-    rows = summary.get("ledger")
-    rows = rows.get("steps") if isinstance(rows, Mapping) else rows
-    if not isinstance(rows, Sequence) or not rows or not all(isinstance(row, Mapping) for row in rows):
-        return []
-    names = list(dict.fromkeys(key for row in rows for key in row if isinstance(row[key], (str, int, float))))
-    return [Table([names, *([_plain(row.get(name)) for name in names] for row in rows)], "Ledger", fold=True)]
-
-
-def _plain(value: Any) -> str:
-    return "" if value is None else f"{value:,.6g}" if isinstance(value, float) else str(value)
-
-
 def ledger_stats(run: Run) -> list[Stat]:
     """Time, what reuse saved, memory and dollars, as far as they are known."""
-    summary, stages = run.summary, spent(run)
-    saved = sum(row[3] for row in stages.values())
+    summary, saved = run.summary, book_of(run)["total"]["saved"]["seconds"] or 0.0
     found: list[Stat] = []
     if "seconds" in summary:
         found.append(
