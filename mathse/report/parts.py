@@ -114,7 +114,9 @@ class Report:
 
 def section(name: str, title: str, *parts: Part | Sequence[Part] | None) -> list[Section]:
     """The section in a list, or an empty list where it has no part; Nones are left out, lists laid out."""
-    flat = [one for part in parts if part for one in (part if isinstance(part, (list, tuple)) else [part])]
+    flat: list[Part] = []
+    for part in parts:
+        flat += [] if part is None else part if isinstance(part, Sequence) else [part]
     return [Section(name, title, flat)] if flat else []
 
 

@@ -69,7 +69,7 @@ def drawn(draw: Draw, width: float, height: float) -> Any:
     """The figure that `draw` fills. Raises what it raises."""
     import matplotlib
 
-    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
+    with matplotlib.rc_context(STYLE):
         figure = canvas(width, height)
         draw(figure)
     return figure
@@ -80,7 +80,7 @@ def inline_svg(draw: Draw, width: float, height: float, name: str) -> str:
     import matplotlib
 
     out = io.StringIO()
-    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):  # type: ignore[arg-type]
+    with matplotlib.rc_context({**STYLE, "svg.hashsalt": name}):
         figure = canvas(width, height)
         draw(figure)
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from mathse.report.charts import runs as charts
@@ -173,6 +174,7 @@ def curves(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
             lines.setdefault(_short(rest), []).extend((x, point_of(run)) for run in arm.runs if x is not None)
         if not any(len({x for x, _ in points}) > 1 for points in lines.values()):
             continue
+        lines = dict(sorted(lines.items(), key=lambda line: re.sub(r"\d+", lambda digits: digits[0].zfill(9), line[0])))
         said = "; ".join(
             f"{label} {name}={x:g}: {point.value:.1f}" for label, points in lines.items() for x, point in points
         )

@@ -113,7 +113,7 @@ def labels(between: Mapping[str, Sequence[str]], count: int) -> list[str]:
     """For each arm the few settings that tell it from the others: always the one that tells most of them apart, until all are.
 
     >>> labels({"fit.lr": ["1", "1", "2", "2"], "K": ["1", "2", "1", "2"], "x": ["", "", "1", "1"]}, 4)
-    ['fit.lr=1, K=1', 'fit.lr=1, K=2', 'fit.lr=2, K=1', 'fit.lr=2, K=2']
+    ['K=1, fit.lr=1', 'K=2, fit.lr=1', 'K=1, fit.lr=2', 'K=2, fit.lr=2']
     """
     chosen: list[str] = []
 
@@ -121,7 +121,7 @@ def labels(between: Mapping[str, Sequence[str]], count: int) -> list[str]:
         return len({tuple(between[name][i] for name in names) for i in range(count)})
 
     while told_apart(chosen) < told_apart(list(between)):
-        best = max(between, key=lambda name: (told_apart([*chosen, name]), -name.count("."), "" not in between[name]))
+        best = max(between, key=lambda name: (told_apart([*chosen, name]), "" not in between[name], -name.count(".")))
         chosen.append(best)
     stages = between.get("stage", [])
     words = []

@@ -34,7 +34,7 @@ def accuracy(run: Run) -> list[Section]:
         file="accuracy.png",
         wide=len(models) > 6,
     )
-    parts = [Text(words), chart, Table(results(run.summary)), Text("; ".join(further(run.summary)) + ".")]
+    parts: list[Part] = [Text(words), chart, Table(results(run.summary)), Text("; ".join(further(run.summary)) + ".")]
     return section(
         "accuracy", "Accuracy", parts, tried(lambda: transitions(run.scores)), tried(lambda: by_parts(run.scores))
     )

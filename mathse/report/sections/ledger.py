@@ -33,11 +33,11 @@ def ledger(run: Run) -> list[Section]:
     chart = Chart("Seconds by stage", charts.times(bars), f"{said}.", size=(5.0, 0.9 + 0.28 * len(bars)))
     words = "Computed: by this run. Saved: what the steps that were found in the store took when they were computed."
     about = f"{book['formula']}. kept: pictures whose features were in memory; cached: calls that the teacher's cache answered."
-    steps = [["artifact", "role", "this run", "when computed"]]
+    each = [["artifact", "role", "this run", "when computed"]]
     for step in run.summary["steps"]:
         name, once = step["name"], run.seconds(step["name"])
         took = "found" if step["cached"] else f"{step['seconds']:.1f} s"
-        steps.append([name, run.roles.get(name, ""), took, "" if once is None else f"{once:.1f} s"])
+        each.append([name, run.roles.get(name, ""), took, "" if once is None else f"{once:.1f} s"])
     money = (
         [Table(money_table(run.summary["teacher"]), "What the teacher was paid")] if "teacher" in run.summary else []
     )
@@ -50,7 +50,7 @@ def ledger(run: Run) -> list[Section]:
         Table(ledger_table(book), about),
         [Text(note) for note in ledger_notes(book)],
         money,
-        Table(steps, "Steps", fold=True),
+        Table(each, "Steps", fold=True),
     )
 
 
