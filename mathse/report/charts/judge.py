@@ -45,7 +45,9 @@ def on_reliability(axes: Axes, panels: Mapping[str, Sequence[Bin]]) -> None:
         colour = SERIES[i % len(SERIES)]
         axes.errorbar(at, share, yerr=[low, high], fmt="o-", ms=4, lw=1.2, capsize=2, label=name, color=colour)
     axes.set(xlabel="score", ylabel="right, share", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-    axes.legend(loc="upper left")
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, columnspacing=1, handlelength=1.4
+    )  # clear of the points
 
 
 def on_purity(axes: Axes, panels: Mapping[str, Sequence[Trade]]) -> None:
@@ -56,4 +58,4 @@ def on_purity(axes: Axes, panels: Mapping[str, Sequence[Trade]]) -> None:
         axes.plot(at, pure, color=SERIES[i % len(SERIES)], label=name, marker=".", ms=3, lw=1.2)
     axes.set(xlabel="yield: of the right ones, accepted", ylabel="purity: of the accepted, right", xlim=(-0.03, 1.03))
     axes.set_ylim(top=1.02)
-    axes.legend(loc="lower left")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=3, columnspacing=1, handlelength=1.4)
