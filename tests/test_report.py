@@ -248,7 +248,7 @@ def test_the_report_has_accuracy_by_source_and_level_and_a_picture(told: Told) -
 
 
 def test_nothing_half_written_stays(told: Told) -> None:
-    files = ["accuracy.png", "audit.json", "orm.json", "report.html", "report.md", "summary.json"]
+    files = ["accuracy.png", "audit.json", "orm.json", "orm.png", "report.html", "report.md", "summary.json"]
     assert sorted(path.name for path in told.folder.iterdir()) == files
 
 

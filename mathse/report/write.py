@@ -1,4 +1,4 @@
-"""The files of a report: report.html, report.md beside it, accuracy.png for a README, orm.json for programs."""
+"""The files of a report: report.html, report.md beside it; accuracy.png and orm.png for a README or W&B; orm.json for programs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mathse.report.files import write_text
 from mathse.report.orm import as_json
 from mathse.report.page import write_report
 from mathse.report.parts import to_markdown
+from mathse.report.plot import orm_plot
 from mathse.report.run import Run
 from mathse.report.sections import measured, report_of
 
@@ -26,6 +27,14 @@ def write_run(folder: Path, run: Run) -> Path:
         save_png(accuracy(models), 1.6 + 0.9 * len(models), 3.4, folder / "accuracy.png")
     if judges:
         write_text(folder / "orm.json", json.dumps(as_json(judges), ensure_ascii=False, indent=1) + "\n")
+        panels = {
+            f"{one.name}, {name}": (part.calibration.bins, part.curve)
+            for one in judges
+            for name, part in one.parts.items()
+            if part.calibration
+        }
+        if panels:
+            orm_plot(folder / "orm.png", panels)
     write_text(folder / "report.md", to_markdown(report))
     write_report(folder / "report.html", report)
     return folder / "report.html"
