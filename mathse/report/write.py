@@ -11,9 +11,9 @@ from mathse.report.charts.stages import accuracy
 from mathse.report.compare import comparison
 from mathse.report.files import write_text
 from mathse.report.orm import as_json
+from mathse.report.orm.plot import orm_plot
 from mathse.report.page import write_report
 from mathse.report.parts import to_markdown
-from mathse.report.plot import orm_plot
 from mathse.report.run import Run
 from mathse.report.sections import measured, report_of
 
@@ -28,13 +28,11 @@ def write_run(folder: Path, run: Run) -> Path:
     if judges:
         write_text(folder / "orm.json", json.dumps(as_json(judges), ensure_ascii=False, indent=1) + "\n")
         panels = {
-            f"{one.name}, {name}": (part.calibration.bins, part.curve)
+            one.name: {name: (p.calibration.bins, p.curve) for name, p in one.parts.items() if p.calibration}
             for one in judges
-            for name, part in one.parts.items()
-            if part.calibration
         }
-        if panels:
-            orm_plot(folder / "orm.png", panels)
+        if any(panels.values()):
+            orm_plot(folder / "orm.png", {name: parts for name, parts in panels.items() if parts})
     write_text(folder / "report.md", to_markdown(report))
     write_report(folder / "report.html", report)
     return folder / "report.html"
