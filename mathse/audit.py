@@ -7,7 +7,7 @@ run: then nothing is lost, and the same command with another setting goes on, si
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -195,29 +195,3 @@ class Auditor:
             "accuracies": self.accuracies,
             "alarms": self.alarms,
         }
-
-    def tables(self) -> tuple[list[list[str]], list[list[str]]]:
-        """The rounds, and acceptance / precision / share solved of each family in each round; headers first."""
-        head = ["round", "solutions", "accepted", "precision", "recall", "characters", "distinct", "solved"]
-        rounds = [
-            [
-                *(str(k), str(s.solutions), f"{s.acceptance:.3f}", _or(s.precision), _or(s.recall)),
-                *(f"{s.characters:.0f}", f"{s.distinct:.3f}", f"{s.solved:.3f}"),
-            ]
-            for k, s in enumerate(self.rounds, start=1)
-        ]
-        names = sorted({name for parts in self.families for name in parts})
-        families = [[name, *(_family(parts, name) for parts in self.families)] for name in names]
-        return [head, *rounds], [["family", *(f"round {k}" for k in range(1, len(self.rounds) + 1))], *families]
-
-
-def _or(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _family(parts: Mapping[str, Look], name: str) -> str:
-    if name not in parts:
-        return ""
-    part = parts[name]
-    precision = "?" if part.precision is None else f"{part.precision:.2f}"
-    return f"{part.acceptance:.2f} / {precision} / {part.solved:.2f} (n {part.solutions})"

@@ -222,7 +222,7 @@ def test_a_store_and_a_run_are_measured_alike(folder: str, tmp_path: Path) -> No
     page = (out / "orm.html").read_text()
     assert "27 of the 39 solutions that train_orm-00 accepted; 24 are shown" in page
     assert "8 of the 21 solutions that train_orm-00 rejected; 8 are shown" in page
-    assert page.count("<article>") == 24 + 8
+    assert page.count('class="card"') == 24 + 8
     assert (out / "orm.png").stat().st_size > 1000
 
 

@@ -79,10 +79,11 @@ def test_a_handful_of_problems_with_pictures_goes_through_all_three_stages(tmp_p
     assert data["dropped"] == {"duplicate": 1, "missing picture": 1, "no answer": 1}
     assert summary["contamination"]["dropped"] == summary["contamination"]["leaks"] >= 1
     assert "every part works" in summary["note"]
-    page, markdown = (report / "leaks.html").read_text(), (report / "report.md").read_text()
+    page, markdown = (report / "report.html").read_text(), (report / "report.md").read_text()
+    assert "training problem" in page.split('class="leaks"')[1]
     assert tests[0]["question"].split("Choices")[0].strip() in page.replace("&#39;", "'").replace("&#34;", '"')
     assert page.count("data:image/png") >= 2
-    for words in ("line 25", "no.png", summary["note"], "leaks.html"):
+    for words in ("line 25", "no.png", summary["note"], "side by side in report.html"):
         assert words in markdown
     assert "25 of 28 rows kept" in said
 

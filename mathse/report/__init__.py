@@ -1,4 +1,7 @@
-"""What a run says: a line per step, a table at the end, summary.json, a Markdown report with pictures, W&B."""
+"""What a run says: a line per step, a table at the end, summary.json, report.html and report.md, W&B.
+
+`python -m mathse.report RUN [RUN …] out=DIR` makes the report of one run, or of several side by side, from what is stored.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from mathse.audit import Auditor
 from mathse.progress import View, viewed
-from mathse.report.errors import with_reasons
 from mathse.report.files import write_text
 from mathse.report.ledger import ledger
-from mathse.report.problems import about_data, kept_for_the_orm, write_leaks_page
+from mathse.report.problems import about_data
 from mathse.report.reflection import quality
 from mathse.report.roles import place_of, role_of, round_of
+from mathse.report.run import AUDIT, SUMMARY, UNFINISHED, Run
 from mathse.report.summary import Scored, paid, summarise
-from mathse.report.text import closing, line, write_markdown
+from mathse.report.text import closing, line
 from mathse.steps.data import judged_rows
 from mathse.store import Artifact, canonical
 from mathse.types import Model
@@ -94,6 +97,7 @@ class Reporter:
         self.artifacts[artifact.name], self.recipes[artifact.name] = artifact, recipe
         self.roles[artifact.name] = role
         self.steps.append({"name": artifact.name, "cached": cached, "seconds": round(seconds, 3)})
+        write_text(self.folder / UNFINISHED, json.dumps({**self._head(), "steps": self.steps}, indent=1) + "\n")
         if round_of(role):
             self.rounds.append(artifact)
         if artifact.step == "test_orm" and not self.orm:  # the judge's comes first, should the feedback have its own
@@ -105,7 +109,7 @@ class Reporter:
 
     def score(self, model: Model, artifact: Artifact) -> None:
         """A model was evaluated."""
-        self.scores.append(Scored(model, artifact))
+        self.scores.append(Scored(model.name, artifact))
         self.view.score(model.name, artifact.metrics["accuracy"])
         benchmark, index = self.exp.benchmark.name, len(self.scores) - 1
         self._track(lambda tracker: tracker.score(model.name, benchmark, artifact, index))
@@ -122,25 +126,19 @@ class Reporter:
     def _say(self, words: Sequence[str]) -> None:
         for some in words:
             print(f"     audit      {some}", flush=True)
-        write_text(self.folder / "audit.json", json.dumps(self.auditor.as_json(), indent=1) + "\n")
+        write_text(self.folder / AUDIT, json.dumps(self.auditor.as_json(), indent=1) + "\n")
         self.auditor.check()
 
     def finish(self) -> None:
         """Write and print the results; the last line printed is the path of summary.json."""
         from mathse.report.examples import groups
-        from mathse.report.orm import instruments, write
-        from mathse.report.page import write_page
+        from mathse.report.write import write_run
 
         self.view.now("", "writing the report")
         peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         found = {step["name"] for step in self.steps if step["cached"]}
         summary = {
-            "command": shlex.join(["python", os.path.basename(sys.argv[0]), *sys.argv[1:]]),
-            "seed": self.exp.seed,
-            "scale": self.exp.scale,
-            "backbone": self.exp.backbone.family,
-            "stage": self.exp.stage,
-            "K": self.exp.K,
+            **self._head(),
             **summarise(self.exp.benchmark.name, self.scores, self.rounds, self.orm),
             **self._reflection(),
             **about_data(self.exp, list(self.artifacts.values())),
@@ -150,37 +148,40 @@ class Reporter:
             "seconds": round(time.monotonic() - self.begun, 1),
             "peak_rss_mb": peak // 1024,
         }
-        write_text(self.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
-        shown = groups(list(self.artifacts.values()), self.roles, self.scores)
-        write_page(self.folder / "examples.html", self.name, describe(self.exp), shown)
-        write_leaks_page(self.folder / "leaks.html", self.name, list(self.artifacts.values()))
-        diagnosed = judged_rows([artifact for artifact in self.artifacts.values() if artifact.step == "diagnose"])
-        judged = {
-            f"M_{k - 1}, round {k}": with_reasons(judged_rows([artifact]), diagnosed)
-            for k, artifact in enumerate(self.rounds, start=1)
-        }
-        judges = instruments((artifact, self.recipes[name]) for name, artifact in self.artifacts.items())
-        orm = [*self._kept(), *write(self.folder, self.name, judges)] if judges else []
-        write_markdown(self.folder, summary, self.scores, judged, orm, self.auditor)
-        self._track(lambda tracker: tracker.finish(summary, shown, self.folder))
+        write_text(self.folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
+        (self.folder / UNFINISHED).unlink(missing_ok=True)
+        run = self.run(summary)
+        write_run(self.folder, run)
+        self._track(lambda tracker: tracker.finish(summary, groups(run), self.folder))
         tracked = self.tracker.where if self.tracker else ""
         self._close(failed=False)  # before the last line, which nothing may follow
         self.view.now("", "")
         print(closing(summary, self.folder, self.exp.store, tracked), flush=True)
-        print(self.folder / "summary.json", flush=True)
+        print(self.folder / SUMMARY, flush=True)
 
-    def _kept(self) -> list[str]:
-        """A paragraph on the ORM's problems; empty where no ORM was trained."""
-        drawn = {self.roles[name]: name for name, artifact in self.artifacts.items() if artifact.step == "draw"}
-        if not self.orm or not {"orm", "seed"} <= drawn.keys():
-            return []
-        D = self.recipes[drawn["seed"]]["inputs"]["problems"]["artifact"]
-        tests = [
-            artifact
-            for name, artifact in self.artifacts.items()
-            if self.roles[name] == "test" and artifact.step == "load"
-        ]
-        return [kept_for_the_orm(self.artifacts[drawn["orm"]], self.artifacts[D], tests)]
+    def run(self, summary: Mapping[str, Any]) -> Run:
+        """What was heard, as reports take it."""
+        return Run(
+            self.name,
+            summary,
+            self.artifacts,
+            self.recipes,
+            self.roles,
+            self.scores,
+            self.rounds,
+            self.auditor.as_json(),
+        )
+
+    def _head(self) -> dict[str, Any]:
+        """What is known of a run before its first step."""
+        return {
+            "command": shlex.join(["python", os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+            "seed": self.exp.seed,
+            "scale": self.exp.scale,
+            "backbone": self.exp.backbone.family,
+            "stage": self.exp.stage,
+            "K": self.exp.K,
+        }
 
     def _reflection(self) -> dict[str, Any]:
         """reflection of summary.json; empty where the run has none."""

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 LONGEST_TEXT = 4000  # characters of a model's text that are shown
-LARGEST_PICTURE = 640  # pixels
+LARGEST_PICTURE = 480  # pixels
+MOST_CONTENT = 25_000  # bytes, above which a picture is written anew
 KINDS = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
 
 
@@ -46,19 +53,45 @@ def shown(text: str) -> str:
     return whole if len(whole) <= LONGEST_TEXT else f"{whole[:LONGEST_TEXT]} … ({len(whole)} characters)"
 
 
-def data_uri(path: str) -> str | None:
-    """The picture as a data URI, made smaller where it is large; None where there is no picture that can be read."""
+@dataclass(frozen=True)
+class Picture:
+    """A picture as a page holds it; `id` is of its content."""
+
+    id: str
+    uri: str
+    width: int
+    height: int
+
+
+def small_picture(path: str) -> Picture | None:
+    """The picture, made smaller where it is large; None where there is no picture that can be read."""
     from PIL import Image
 
     try:
         content = Path(path).read_bytes()
         with Image.open(io.BytesIO(content)) as picture:
-            kind = KINDS.get(picture.format or "")
-            if kind is None or max(picture.size) > LARGEST_PICTURE:
+            kind, size = KINDS.get(picture.format or ""), picture.size
+            if kind is None or max(size) > LARGEST_PICTURE or len(content) > MOST_CONTENT:
                 picture.thumbnail((LARGEST_PICTURE, LARGEST_PICTURE))
-                smaller = io.BytesIO()
-                picture.convert("RGB").save(smaller, "PNG")
-                kind, content = "image/png", smaller.getvalue()
+                size = picture.size
+                kind, content = _smaller(picture.convert("RGBA"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    return Picture(f"p{digest}", f"data:{kind};base64,{base64.b64encode(content).decode()}", *size)
+
+
+def _smaller(picture: Image.Image) -> tuple[str, bytes]:
+    """PNG for drawings, JPEG for what is large as such; transparent parts are white."""
+    from PIL import Image
+
+    white = Image.new("RGBA", picture.size, "white")
+    flat = Image.alpha_composite(white, picture).convert("RGB")
+    contents = []
+    for form in ("PNG", "JPEG"):
+        out = io.BytesIO()
+        flat.save(out, form, optimize=True)
+        contents.append((KINDS[form], out.getvalue()))
+        if len(contents[-1][1]) <= MOST_CONTENT:
+            break
+    return min(contents, key=lambda entry: len(entry[1]))

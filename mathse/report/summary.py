@@ -11,14 +11,14 @@ from typing import Any
 
 from mathse.statistics import mcnemar, wilson
 from mathse.store import Artifact
-from mathse.types import Judged, Model, read_jsonl
+from mathse.types import Judged, read_jsonl
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A model and its evaluation."""
+    """A model's name and its evaluation."""
 
-    model: Model
+    name: str
     artifact: Artifact
 
     @functools.cached_property
@@ -43,7 +43,7 @@ def summarise(
         n, correct = int(scored.artifact.metrics["n"]), int(scored.artifact.metrics["correct"])
         models.append(
             {
-                "name": scored.model.name,
+                "name": scored.name,
                 "benchmark": benchmark,
                 "n": n,
                 "correct": correct,
@@ -109,15 +109,15 @@ def _sum(rows: Sequence[Mapping[str, Any]], known: Sequence[Mapping[str, Any]]) 
 def comparisons(scores: Sequence[Scored]) -> list[dict[str, Any]]:
     """Each model against the one before it; then the last round against the base and M_0, and the final model against M_0."""
     pairs = list(itertools.pairwise(scores))
-    by_name = {scored.model.name: scored for scored in scores}
+    by_name = {scored.name: scored for scored in scores}
     rounds = [name for name in by_name if re.fullmatch(r"M_[1-9]\d*", name)]
     extra = [("base", rounds[-1]), ("M_0", rounds[-1])] if rounds else []
     extra += [("M_0", "M_final")] if "M_final" in by_name else []
     pairs += [(by_name[a], by_name[b]) for a, b in extra if (by_name[a], by_name[b]) not in pairs]
     return [
         {
-            "a": a.model.name,
-            "b": b.model.name,
+            "a": a.name,
+            "b": b.name,
             "difference": b.artifact.metrics["accuracy"] - a.artifact.metrics["accuracy"],
             "p_mcnemar": paired_p(a, b),
         }

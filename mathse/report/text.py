@@ -1,4 +1,4 @@
-"""What people read: the line of a step, the table at the end, the Markdown report."""
+"""What people read in a terminal: the line of a step, the tables at the end."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mathse.audit import Auditor
-from mathse.report.errors import error_table
-from mathse.report.files import write_text
 from mathse.report.ledger import ledger_notes, ledger_table
-from mathse.report.plot import accuracy_plot
-from mathse.report.problems import data_lines, data_sections
+from mathse.report.problems import data_lines
 from mathse.report.reflection import reflection_table
-from mathse.report.summary import Scored, agreed, by_part, on_held_out
+from mathse.report.summary import agreed, on_held_out
 from mathse.statistics import holm
 from mathse.store import Artifact
-from mathse.types import Judged
 
 
 def line(number: int, artifact: Artifact, role: str, *, cached: bool, seconds: float) -> str:
@@ -156,9 +151,14 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """The same table in Markdown."""
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    """The same table in Markdown, whatever the cells hold: some come from data files."""
+    lines = ["| " + " | ".join(tame(cell).replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
+
+
+def tame(words: str) -> str:
+    """Words on one line that no Markdown takes for HTML."""
+    return " ".join(words.split()).replace("<", "&lt;")
 
 
 def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) -> str:
@@ -180,8 +180,7 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) 
         "",
         f"{summary['seconds']:.0f} s, {summary['peak_rss_mb']} MB; "
         f"{len(computed)} of {len(summary['steps'])} steps computed",
-        f"report:    {folder / 'report.md'}",
-        f"examples:  {folder / 'examples.html'}",
+        f"report:    {folder / 'report.html'}",
         f"artifacts: {store}/",
         f"dataset:   python -m mathse.export data={folder} out=D_SFT images=embed{elsewhere}",
         f"lineage:   python -m mathse.lineage <row> run={folder}{elsewhere}",
@@ -226,88 +225,3 @@ def sweeps(override: str) -> bool:
     """Whether an override gives several values, so that `-m` makes several jobs of it."""
     value = override.partition("=")[2]
     return ("," in value and value[0] not in "[{'\"") or value.startswith(("range(", "choice(", "glob("))
-
-
-def write_markdown(
-    folder: Path,
-    summary: Mapping[str, Any],
-    scores: Sequence[Scored],
-    judged: Mapping[str, Sequence[Judged]],
-    orm: Sequence[str],
-    audit: Auditor,
-) -> None:
-    """report.md with its plot, accuracy.png. `judged`: the verdicts with analyses, by who wrote the solutions and when; `orm`: the
-    paragraphs of the ORM's report."""
-    accuracy_plot(folder / "accuracy.png", summary)
-    first = summary["models"][0]
-    parts = [
-        f"# {folder.name}",
-        f"`{summary['command']}` · {summary['seconds']:.0f} s · {summary['peak_rss_mb']} MB",
-        f"Accuracy on {first['n']} test problems ({first['benchmark']}); "
-        "change in points and exact McNemar p against the model above.",
-        markdown(results(summary)),
-        "Holm's p is adjusted for all comparisons of the run.",
-        markdown(comparison_table(summary)),
-        "![Accuracy by stage](accuracy.png)",
-        *data_sections(summary),
-    ]
-    if summary["rounds"]:
-        parts += [
-            "## Rounds",
-            "Precision and recall of acceptance are measured against the reference answers.",
-            markdown(round_table(summary)),
-        ]
-    parts += audited(audit)
-    if orm:
-        parts += ["## ORM", *orm]
-    if "reflection" in summary:
-        parts += [
-            "## Reflection",
-            "Rejected solutions sent to the teacher; repaired: to the right answer; accepted by the judge, and of these with a "
-            "wrong answer. Steps are right by the problem's own program.",
-            markdown(reflection_table(summary["reflection"])),
-        ]
-    if any(row.verdict.analysis for rows in judged.values() for row in rows):  # answer match gives none
-        parts += [
-            "## Types of error",
-            "Percent of the rejected solutions about which it was asked why, by the words of the analyses.",
-            markdown(error_table(judged)),
-        ]
-    if "teacher" in summary:
-        parts += ["## Teacher", markdown(money_table(summary["teacher"]))]
-    book = summary["ledger"]
-    about = f"{book['formula']}. kept: pictures whose features were in memory; cached: calls that the teacher's cache answered."
-    parts += ["## Ledger", about, markdown(ledger_table(book)), *ledger_notes(book)]
-    for title, part in (("By family of problems", "source"), ("By level of difficulty", "level")):
-        tables = [by_part(scored, part) for scored in scores]
-        head = [part, "n", *(scored.model.name for scored in scores)]
-        body = [[name, str(n), *(_percent(table.get(name)) for table in tables)] for name, (_, n) in tables[0].items()]
-        parts += [f"## {title}", markdown([head, *body])]
-    parts += [
-        "## Rows",
-        "What each model learned from, as a dataset with the lineage of each row, and one row's whole story (with `store=…` where the "
-        "report does not lie in its store):",
-        f"```\npython -m mathse.export data={folder} out=D_SFT images=embed\npython -m mathse.lineage <row> run={folder}\n```",
-    ]
-    steps = [[s["name"], "found" if s["cached"] else f"{s['seconds']:.1f} s"] for s in summary["steps"]]
-    parts += ["## Steps", markdown([["artifact", "time"], *steps])]
-    write_text(folder / "report.md", "\n\n".join(parts) + "\n")
-
-
-def audited(audit: Auditor) -> list[str]:
-    """The audit's paragraphs; nothing for a run without rounds."""
-    if not audit.rounds:
-        return []
-    rounds, families = audit.tables()
-    return [
-        "## Audit",
-        f"{audit.purity}. Distinct: not written before for the same problem; solved: of the problems that were asked.",
-        markdown(rounds),
-        *(f"- **alarm**: {words}" for words in audit.alarms),
-        "Accepted / precision / solved by family:",
-        markdown(families),
-    ]
-
-
-def _percent(counted: tuple[int, int] | None) -> str:
-    return f"{100 * counted[0] / counted[1]:.0f}" if counted else ""

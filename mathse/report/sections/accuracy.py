@@ -1,0 +1,84 @@
+"""Accuracy by stage, what became of each problem, and accuracy by family and level."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from mathse.report.charts import stages as charts
+from mathse.report.parts import Chart, Notice, Part, Section, Table, Text, section, tried
+from mathse.report.run import Run
+from mathse.report.summary import Scored, by_part, paired_p
+from mathse.report.text import further, results
+
+Flow = Mapping[tuple[bool, bool], int]
+
+
+def accuracy(run: Run) -> list[Section]:
+    """The models of the run on its test problems."""
+    models = run.summary.get("models", [])
+    if not models:
+        return section("accuracy", "Accuracy", Notice("No model has been evaluated yet."))
+    first = models[0]
+    words = (
+        f"On {first['n']} test problems ({first['benchmark']}), with 95 % Wilson intervals; change in points and exact McNemar p against "
+        "the model above."
+    )
+    said = "; ".join(f"{model['name']} {100 * model['accuracy']:.1f} %" for model in models)
+    chart = Chart(
+        "Accuracy by stage",
+        charts.accuracy(models),
+        f"Accuracy by stage: {said}.",
+        size=(max(3.2, 1.0 + 0.66 * len(models)), 2.9),
+        file="accuracy.png",
+        wide=len(models) > 6,
+    )
+    parts: list[Part] = [Text(words), chart, Table(results(run.summary)), Text("; ".join(further(run.summary)) + ".")]
+    return section(
+        "accuracy", "Accuracy", parts, tried(lambda: transitions(run.scores)), tried(lambda: by_parts(run.scores))
+    )
+
+
+def flow(before: Scored, after: Scored) -> Flow:
+    """How many of the problems that both answered are (right before, right after)."""
+    a, b = before.by_problem, after.by_problem
+    return Counter((a[key], b[key]) for key in a if key in b)
+
+
+def transitions(scores: Sequence[Scored]) -> list[Part]:
+    """Figure 2 of the paper (arXiv 2511.06805): from each model to the next, right to right, wrong to wrong, lost and gained."""
+    if len(scores) < 2:
+        return []
+    pairs = list(itertools.pairwise(scores))
+    flows = [flow(a, b) for a, b in pairs]
+    table = [["from, to", "stay right", "stay wrong", "gained", "lost", "p"]]
+    for (a, b), f in zip(pairs, flows, strict=True):
+        counts = [f.get(pair, 0) for pair in ((True, True), (False, False), (False, True), (True, False))]
+        table.append([f"{a.name} → {b.name}", *map(str, counts), f"{paired_p(a, b):.2g}"])
+    said = "; ".join(f"{row[0]}: {row[3]} gained, {row[4]} lost" for row in table[1:])
+    chart = Chart(
+        "From stage to stage",
+        charts.transitions([scored.name for scored in scores], flows),
+        f"Flow of the test problems between right and wrong. {said}.",
+        size=(1.0 + 1.35 * len(scores), 3.6),
+        wide=True,
+    )
+    words = "What became of each test problem from one model to the next (the paper's Figure 2). Gained: wrong before, right after."
+    return [chart, Table(table, words)]
+
+
+def by_parts(scores: Sequence[Scored]) -> list[Part]:
+    """Tables by the problems' family and level, percent of right answers."""
+    parts: list[Part] = []
+    for title, part in (("By family of problems, percent", "source"), ("By level of difficulty, percent", "level")):
+        tables = [by_part(scored, part) for scored in scores]
+        if tables and len(tables[0]) > 1:
+            head = [part, "n", *(scored.name for scored in scores)]
+            rows = [[name, str(n), *(_percent(t.get(name)) for t in tables)] for name, (_, n) in tables[0].items()]
+            parts.append(Table([head, *rows], title, fold=True))
+    return parts
+
+
+def _percent(counted: tuple[int, int] | None) -> str:
+    return f"{100 * counted[0] / counted[1]:.0f}" if counted else ""

@@ -1,0 +1,111 @@
+"""The judge as a measured instrument, what reflection repaired, and the types of error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mathse.report.charts import judge as charts
+from mathse.report.errors import error_table, with_reasons
+from mathse.report.orm import Instrument
+from mathse.report.orm.cuts import CUTS, cut
+from mathse.report.orm.tables import base_rate_table, calibration_table, overview, part_table, trade_table
+from mathse.report.parts import Chart, Part, Section, Table, Text, section, tried
+from mathse.report.problems import kept_for_the_orm
+from mathse.report.reflection import reflection_table
+from mathse.report.run import Run
+from mathse.report.text import orm_table
+from mathse.steps.data import judged_rows
+
+SHARES = (
+    "Shares with 95 % intervals (Wilson; ECE, AUROC and expected precision: bootstrap over problems). Held-out: against the data that the "
+    "ORM learns from; else: against the reference answers. Rounds: what the models wrote; teacher: stage 1 and reflections. "
+    "Step named: of the wrong solutions that were rejected."
+)
+
+
+def judge(run: Run, found: Sequence[Instrument]) -> list[Section]:
+    """The ORM's report card, and of each judge that was measured: reliability, purity against yield, shares by model, family and level."""
+    parts: list[Part] = []
+    if run.summary.get("orm"):
+        parts.append(Table(orm_table(run.summary["orm"])))
+        parts += tried(lambda: kept(run))
+    if found:
+        rows = overview(found)
+        parts += [Text(SHARES), *charts_of(found)]
+        parts.append(
+            Table(rows, "By round")
+            if len(found) > 1
+            else Table([row[1:] for row in rows], f"By round: {found[0].name}")
+        )
+    for one in found:
+        name = f"{one.name}: " if len(found) > 1 else ""
+        for words, table in (
+            ("Precision to be expected at each round's share of right solutions", base_rate_table(one)),
+            ("Calibration", calibration_table(one)),
+            ("What each threshold would accept", trade_table(one)),
+        ):
+            parts += [Table(table, f"{name}{words}", fold=words.startswith("What"))] if table else []
+        for place, part in one.parts.items():
+            cuts = [by for by in CUTS if by != "round" and len(cut(part.rows, by)) > 1]
+            parts += [
+                Table(part_table(part.rows, by), f"{name}{place.capitalize()}, by {by}", fold=True) for by in cuts
+            ]
+    return section("judge", "The judge", parts)
+
+
+def kept(run: Run) -> list[Part]:
+    """What the ORM's problems share with D and the test sets; nothing where no ORM was trained."""
+    drawn = {run.roles[one.name]: one for one in run.of("draw")}
+    if not {"orm", "seed"} <= drawn.keys():
+        return []
+    D = run.artifacts[run.recipes[drawn["seed"].name]["inputs"]["problems"]["artifact"]]
+    return [Text(kept_for_the_orm(drawn["orm"], D, run.of("load", "test")))]
+
+
+def charts_of(found: Sequence[Instrument]) -> list[Part]:
+    """The two charts of the judges that give scores."""
+    several = len(found) > 1
+    panels = {
+        f"{one.name}, {name}" if several else name: part
+        for one in found
+        for name, part in one.parts.items()
+        if part.calibration
+    }
+    if not panels:
+        return []
+    said = "; ".join(f"{n}: ECE {p.calibration.error.value:.3f}" for n, p in panels.items() if p.calibration)
+    bins = {name: part.calibration.bins for name, part in panels.items() if part.calibration}
+    curves = {name: part.curve for name, part in panels.items()}
+    ends = [(name, [t for t in curve if t.accepted]) for name, curve in curves.items()]
+    pure = "; ".join(
+        f"{name}: {some[0].purity.value:.2f} to {some[-1].purity.value:.2f}" for name, some in ends if some
+    )
+    return [
+        Chart("Reliability of the scores", charts.reliability(bins), f"Right solutions by score. {said}."),
+        Chart("Purity against yield", charts.purity(curves), f"Purity as the threshold rises. {pure}."),
+    ]
+
+
+def reflection(run: Run) -> list[Section]:
+    """What became of the rejected solutions that the teacher was asked to repair."""
+    rows = run.summary.get("reflection")
+    if not rows:
+        return []
+    words = (
+        "Rejected solutions sent to the teacher; repaired: to the right answer; accepted by the judge, and of these with a wrong answer. "
+        "Steps are right by the problem's own program."
+    )
+    return section("reflection", "Reflection", Text(words), Table(reflection_table(rows)))
+
+
+def errors(run: Run) -> list[Section]:
+    """The paper's Figure 4, by the words of the analyses; nothing where nobody wrote one."""
+    diagnosed = judged_rows(run.of("diagnose"))
+    judged = {
+        f"M_{k - 1}, round {k}": with_reasons(judged_rows([artifact]), diagnosed)
+        for k, artifact in enumerate(run.rounds, start=1)
+    }
+    if not any(row.verdict.analysis for rows in judged.values() for row in rows):  # answer match gives none
+        return []
+    words = "Percent of the rejected solutions about which it was asked why, by the words of the analyses (the paper's Figure 4)."
+    return section("errors", "Types of error", Text(words), Table(error_table(judged)))

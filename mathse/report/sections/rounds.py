@@ -1,0 +1,76 @@
+"""The rounds of self-evolving, and what the audit says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mathse.report.charts import stages as charts
+from mathse.report.parts import Chart, Notice, Part, Section, Table, Text, section
+from mathse.report.run import Run
+from mathse.report.text import round_table
+
+
+def rounds(run: Run) -> list[Section]:
+    """What each round accepted, how good that was, and how it drifts."""
+    found = run.summary.get("rounds", [])
+    if not found:
+        return []
+    counts = "; ".join(
+        f"round {r['round']}: {r['accepted']} accepted, {r['rejected']} rejected, {r['unreadable']} unreadable"
+        for r in found
+    )
+    shares = "; ".join(
+        f"round {r['round']}: {_share(r['accept_precision'])} and {_share(r['accept_recall'])}" for r in found
+    )
+    both: list[Part] = [
+        Chart("Solutions of each round", charts.solutions(found), f"{counts}.", size=(4.2, 2.7)),
+        Chart(
+            "Acceptance", charts.acceptance(found), f"Precision and recall of acceptance. {shares}.", size=(4.2, 2.7)
+        ),
+    ]
+    words = "Precision and recall of acceptance are measured against the reference answers."
+    return section("rounds", "Rounds", Text(words), Table(round_table(run.summary)), both, audited(run.audit))
+
+
+def audited(audit: Mapping[str, Any]) -> list[Part]:
+    """What audit.json says; nothing for a run without rounds."""
+    if not audit.get("rounds"):
+        return []
+    kept = audit["D_SFT"]
+    wrong = kept["expected_wrong"]
+    expected = "nobody knows how many wrong" if wrong is None else f"{wrong:.0f} expected wrong"
+    words = (
+        f"The audit: D_SFT has {kept['rows']} rows, {expected}. Characters: of a solution, on average; distinct: not written before "
+        "for the same problem; newly solved: problems, and their share of those that were asked."
+    )
+    head = ["round", "solutions", "accepted", "precision", "recall", "characters", "distinct", "newly solved", "share"]
+    rows = [[str(r["round"]), str(r["solutions"]), _share(r["acceptance"]), *_numbers(r)] for r in audit["rounds"]]
+    names = sorted({name for r in audit["rounds"] for name in r["families"]})
+    families = [[name, *(_family(r["families"].get(name)) for r in audit["rounds"])] for name in names]
+    return [
+        Table([head, *rows], words),
+        *(Notice(f"Alarm: {alarm}") for alarm in audit["alarms"]),
+        Table(
+            [["family", *(f"round {r['round']}" for r in audit["rounds"])], *families],
+            "Accepted / precision / solved by family",
+            fold=True,
+        ),
+    ]
+
+
+def _numbers(r: Mapping[str, Any]) -> list[str]:
+    shares = [_share(r["precision"]), _share(r["recall"])]
+    solved = [f"{r['solved'] * r['problems']:.0f}", _share(r["solved"])]
+    return [*shares, f"{r['characters']:.0f}", _share(r["distinct"]), *solved]
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
+
+
+def _family(part: Mapping[str, Any] | None) -> str:
+    if part is None:
+        return ""
+    precision = "?" if part["precision"] is None else f"{part['precision']:.2f}"
+    return f"{part['acceptance']:.2f} / {precision} / {part['solved']:.2f} (n {part['solutions']})"
