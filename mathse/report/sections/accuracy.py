@@ -10,7 +10,7 @@ from mathse.report.charts import stages as charts
 from mathse.report.parts import Chart, Notice, Part, Section, Table, Text, section, tried
 from mathse.report.run import Run
 from mathse.report.summary import Scored, by_part, paired_p
-from mathse.report.text import further, results
+from mathse.report.text import comparison_table, results
 
 Flow = Mapping[tuple[bool, bool], int]
 
@@ -34,7 +34,11 @@ def accuracy(run: Run) -> list[Section]:
         file="accuracy.png",
         wide=len(models) > 6,
     )
-    parts: list[Part] = [Text(words), chart, Table(results(run.summary)), Text("; ".join(further(run.summary)) + ".")]
+    parts: list[Part] = [Text(words), chart, Table(results(run.summary))]
+    if len(models) > 1:
+        parts.append(
+            Table(comparison_table(run.summary), "Compared in points; Holm's p is for all comparisons of the run.")
+        )
     return section(
         "accuracy", "Accuracy", parts, tried(lambda: transitions(run.scores)), tried(lambda: by_parts(run.scores))
     )
