@@ -82,8 +82,9 @@ def answered(exp: Experiment, run: Run, model: Model, name: str) -> dict[str, di
     for row in read_jsonl(Judged, scored.path / "judged.jsonl"):
         problem = row.solution.problem
         whole = benchmark.cluster(problem) if isinstance(benchmark, Scorable) else problem.id
+        case = Case(exp.seed, whole, f"{problem.id}/{row.solution.index}")
         for measure in measures(name, problem):
-            marks.setdefault(measure, {})[Case(exp.seed, whole, row.solution.id)] = row.verdict.status == "correct"
+            marks.setdefault(measure, {})[case] = row.verdict.status == "correct"
     return marks
 
 

@@ -93,6 +93,11 @@ def test_arms_that_never_differ_have_no_interval() -> None:
     assert (row.difference, row.low, row.high, row.p) == (0.0, None, None, 1.0)
 
 
+def test_arms_that_were_never_asked_the_same_are_not_compared() -> None:
+    other = {case._replace(seed=9): mark for case, mark in marks(18).items()}
+    assert [(row.arm, row.against) for row in compared(base=marks(10), good=other)] == [("base", ""), ("good", "")]
+
+
 def test_what_is_not_significant_is_said_plainly(rows: list[Row]) -> None:
     yes, no = found(rows).split("\n\n")
     assert yes == "Significant at 5 % after Holm: good against base +20.0."

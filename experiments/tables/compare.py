@@ -46,14 +46,16 @@ class Row:
 
 
 def compare(measures: Mapping[str, Mapping[str, Marks]], paper: Paper, pairs: Sequence[tuple[str, str]]) -> list[Row]:
-    """By each measure, each arm alone, then each pair: the second against the first. One family of tests for Holm."""
+    """By each measure, each arm alone, then each pair that shares a case: the second against the first. One family of tests for Holm."""
     rows: list[Row] = []
     for measure, marks in measures.items():
         theirs = {name: paper.get(measure, {}).get(name) for name in marks}
         rows += [
             Row(measure, name, percent(list(right.values())), theirs[name], len(right)) for name, right in marks.items()
         ]
-        rows += [_against(measure, marks, theirs, a, b) for a, b in pairs if a in marks and b in marks]
+        rows += [
+            _against(measure, marks, theirs, a, b) for a, b in pairs if set(marks.get(a, ())) & set(marks.get(b, ()))
+        ]
     tested = [i for i, row in enumerate(rows) if row.p is not None]
     for i, p in zip(tested, holm([rows[i].p or 0.0 for i in tested]), strict=True):
         rows[i] = dataclasses.replace(rows[i], p_holm=p)
