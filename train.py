@@ -45,10 +45,10 @@ def job(cfg: DictConfig) -> None:
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    from mathse.live import labelled
     from mathse.memory import release
     from mathse.progress import viewed
-    from mathse.run_step import MISTAKES
+    from mathse.progress.live import labelled
+    from mathse.store.run_step import MISTAKES
     from mathse.sweep import label, outcome
 
     hydra = HydraConfig.get()

@@ -22,10 +22,10 @@ from tables.stages import unseen, without_families
 from mathse.benchmarks.scoring import Scorable
 from mathse.config import Experiment
 from mathse.feedback import Run
-from mathse.run_step import MISTAKES
 from mathse.steps.data import fitting
 from mathse.steps.data import load as load_problems
 from mathse.steps.evaluate import evaluate
+from mathse.store.run_step import MISTAKES
 from mathse.types import Judged, Model, Problem, read_jsonl
 from mathse.whole import read
 

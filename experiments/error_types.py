@@ -23,9 +23,9 @@ from tables.stages import Reached, neighbours, stages
 
 from mathse.algorithm import begin
 from mathse.report.errors import TYPES, UNCLASSIFIED, error_type
-from mathse.run_step import MISTAKES
 from mathse.statistics import bootstrap
 from mathse.steps.judging import diagnose
+from mathse.store.run_step import MISTAKES
 from mathse.types import Judged, read_jsonl
 from mathse.whole import read
 

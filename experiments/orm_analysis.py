@@ -22,8 +22,8 @@ from tables.verdicts import ACCEPTED, REJECTED, add_verdicts
 from mathse.algorithm import begin
 from mathse.config import Experiment, load
 from mathse.feedback.orm import Orm
-from mathse.run_step import MISTAKES
 from mathse.steps.orm import test_orm
+from mathse.store.run_step import MISTAKES
 from mathse.teacher.figures import first_wrong_step
 from mathse.types import Judged, Model, read_jsonl
 from mathse.whole import read

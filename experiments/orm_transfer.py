@@ -24,9 +24,9 @@ from mathse.feedback import Run, Source
 from mathse.feedback.answer import matches
 from mathse.feedback.orm import Orm
 from mathse.memory import release
-from mathse.run_step import MISTAKES
 from mathse.steps.judging import judge
 from mathse.store import Artifact
+from mathse.store.run_step import MISTAKES
 from mathse.types import Judged, Model, Problem, read_jsonl
 from mathse.whole import read
 

@@ -14,7 +14,7 @@ from tables.arms import Ran, marks, options
 from tables.save import publish
 from tables.stages import PAPER, neighbours, stages
 
-from mathse.run_step import MISTAKES
+from mathse.store.run_step import MISTAKES
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from tables.figures import flow
 from tables.save import Captioned, Cells, Section, save, world
 from tables.stages import neighbours, stages
 
-from mathse.run_step import MISTAKES
+from mathse.store.run_step import MISTAKES
 
 KINDS = {"stay right": (True, True), "stay wrong": (False, False), "lost": (True, False), "won": (False, True)}
 PAPER = {  # CogVLM2, of 2,000

@@ -31,7 +31,7 @@ from mathse.fit import Fit, plan
 from mathse.memory import release
 from mathse.progress import Progress, progress
 from mathse.store import Runtime
-from mathse.work import count
+from mathse.store.work import count
 
 STATE = ".training.safetensors"  # scratch, until the step's record is written
 RELEASE_EVERY = 16  # steps

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
+from mathse.backbones.flops import Size, size_of
 from mathse.backbones.qlora import Lora
 from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.config import load
 from mathse.fit import Fit
-from mathse.flops import Size, size_of
 from mathse.generation import Sampling
 from mathse.report.ledger import ledger, ledger_notes, ledger_table
 from mathse.store import RECORD, Artifact, Runtime, Store
+from mathse.store.work import COUNTS, count, counted
 from mathse.types import Problem, Turn
-from mathse.work import COUNTS, count, counted
 
 ASKS_A_MODEL = {"backbone": {"_target_": "mathse.backbones.qwen2vl.Qwen2VL"}}
 FIT = Fit(

@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from mathse import progress as shown
-from mathse.live import labelled
 from mathse.progress import MARK, RELAY, View, duration, progress, relayed, viewed, viewing
+from mathse.progress.live import labelled
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_view_that_is_on_is_taken_and_put_back() -> None:
 SCRIPT = """
 import time
 from mathse.progress import progress, viewed
-from mathse.live import labelled
+from mathse.progress.live import labelled
 with viewed() as view, labelled("[1/2 K=0] "):
     view.job = "[1/2 K=0] "
     view.score("M_0", 0.182)

@@ -20,10 +20,10 @@ from mathse.feedback import Run
 from mathse.memory import release
 from mathse.report.roles import role_of
 from mathse.report.text import line
-from mathse.run_step import MISTAKES
 from mathse.steps.evaluate import evaluate
 from mathse.steps.sft import sft
 from mathse.store import RECORD, Artifact, Store, canonical
+from mathse.store.run_step import MISTAKES
 from mathse.types import Judged, Model, Problems, read_jsonl
 from mathse.whole import read
 from tables.compare import Case, Marks

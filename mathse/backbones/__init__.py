@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mathse.backbones.features import Features
+from mathse.backbones.flops import Size, size_in_memory
 from mathse.backbones.pictures import open_picture
-from mathse.flops import Size, size_in_memory
+from mathse.store.work import count
 from mathse.types import Chat
-from mathse.work import count
 
 if TYPE_CHECKING:
     import torch

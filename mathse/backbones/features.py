@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING
 
-from mathse.work import count
+from mathse.store.work import count
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -21,8 +21,8 @@ from mathse.backbones import Batch, Loaded, Row
 from mathse.generation import Completion, Sampling
 from mathse.generation.cache import RoomyCache
 from mathse.memory import release
+from mathse.store.work import count
 from mathse.types import Chat, Turn
-from mathse.work import count
 
 PROMPTS = 64  # read together
 SHORTEST = 16  # tokens; a shorter beginning is not worth a reading of its own

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mathse.lineage import Steps, Written, kind_of
-from mathse.lineage.card import card
+from mathse.lineage.card import COLUMNS, card
 from mathse.lineage.origin import author, call, draft, pictures, stage_of_row, writer
 from mathse.report.files import new_folder, write_text
 from mathse.steps.data import accepted
@@ -28,51 +28,6 @@ from mathse.types import Judged
 IMAGES = ("embed", "path")
 TOGETHER = 256  # rows of a group in the file
 LARGEST = 400 * 2**20  # bytes of pictures and rows in one file
-
-COLUMNS = {  # name: (type, what it is)
-    "row": (
-        "string",
-        "the solution's id with the step that wrote it: `python -m mathse.lineage <row>` tells its story",
-    ),
-    "problem": ("string", "the problem's id"),
-    "question": ("string", ""),
-    "choices": ("strings", "of a multiple-choice problem, answered by letter"),
-    "reference": ("string", "the reference answer"),
-    "source": ("string", "of the problem: its family or data set"),
-    "level": ("int64", "difficulty, 0 where none is known"),
-    "images": ("images", "the problem's pictures"),
-    "image_sha256": ("strings", "of the picture files"),
-    "prompt": ("string", "what the model is asked"),
-    "solution": ("string", "what it learns to write, as it was written"),
-    "stage": ("int64", "1 distilled, 2 self-made, 3 reflected"),
-    "round": ("int64", "of stage 2"),
-    "author": ("string", "a model, the teacher, or `reflection on` a model"),
-    "model": ("string", "that wrote it, where a model did"),
-    "backbone": ("string", ""),
-    "checkpoint": ("string", ""),
-    "adapter": ("string", "the step that made it"),
-    "temperature": ("float64", "0 is greedy"),
-    "top_p": ("float64", ""),
-    "samples": ("int64", "of each problem"),
-    "max_new_tokens": ("int64", ""),
-    "seed": ("int64", ""),
-    "sample_index": ("int64", ""),
-    "judged_in": ("string", "the step of the verdict that took it in"),
-    "judge": ("string", "answer, or the step that made the ORM …"),
-    "judge_score": ("float64", "probability of `correct`, where the judge has one"),
-    "judge_raw": ("string", "the judge's own words"),
-    "draft_row": ("string", "of a repair: the rejected solution's row"),
-    "draft": ("string", "its text"),
-    "feedback_by": ("string", ""),
-    "feedback_step": ("int64", "first wrong step, from 1"),
-    "feedback": ("string", "what is wrong with the draft"),
-    "teacher": ("string", "who was asked, where the teacher wrote it"),
-    "call": ("string", "sha256 that the call is kept under"),
-    "tokens_in": ("int64", "of the call; null where it was not paid or is not in the cache"),
-    "tokens_out": ("int64", ""),
-    "dollars": ("float64", "at the prices of conf/teacher"),
-    "held_out": ("bool", "not trained on: the loss is measured on it"),
-}
 
 
 def export_data(source: Path, out: Path, *, images: str, store: Path | None = None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mathse.flops import Size, size_of
+from mathse.backbones.flops import Size, size_of
 from mathse.settings import settings
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
-from mathse.flops import FORMULA
+from mathse.backbones.flops import FORMULA
 from mathse.report.roles import STAGES, stage_of
 from mathse.store import RECORD, Artifact
-from mathse.work import COUNTS
+from mathse.store.work import COUNTS
 
 Row = dict[str, Any]
 SUMS = ("seconds", *COUNTS, "calls", "calls_cached", "dollars")

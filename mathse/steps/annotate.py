@@ -10,8 +10,8 @@ from typing import Literal
 
 from mathse.feedback import parse_verdict
 from mathse.feedback.teacher import ANNOTATE, SCHEMA, ask_for_annotation, reveals
-from mathse.shards import in_chunks
 from mathse.steps.data import judged_rows
+from mathse.steps.shards import in_chunks
 from mathse.store import Artifact, means
 from mathse.teacher import Teacher, bill
 from mathse.types import Judged, Solution, Verdict, language_of, write_jsonl

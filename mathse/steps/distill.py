@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mathse.shards import in_chunks
 from mathse.steps.generate import SOLVE, ask
+from mathse.steps.shards import in_chunks
 from mathse.store import Artifact, means
 from mathse.teacher import Teacher, bill, whole
 from mathse.types import Problem, Solution, read_jsonl

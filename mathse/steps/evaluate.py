@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mathse.benchmarks import Benchmark
 from mathse.generation import Sampling
-from mathse.shards import in_chunks
 from mathse.steps.generate import SOLVE, solve, unsolved
+from mathse.steps.shards import in_chunks
 from mathse.store import Artifact, Runtime, means
 from mathse.types import Judged, Model, Problem, Solution, Verdict, read_jsonl, without
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mathse.generation import Engine, Sampling
-from mathse.shards import in_chunks
+from mathse.steps.shards import in_chunks
 from mathse.store import Artifact, Runtime, means
 from mathse.types import Chat, Model, Problem, Solution, Turn, language_of, read_jsonl, without
 

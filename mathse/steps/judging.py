@@ -8,8 +8,8 @@ from typing import Literal
 
 from mathse.feedback import Source
 from mathse.feedback.answer import matches
-from mathse.shards import in_chunks
 from mathse.steps.data import accepted, rejected
+from mathse.steps.shards import in_chunks
 from mathse.store import Artifact, Runtime
 from mathse.types import Judged, Solution, read_jsonl
 

@@ -11,8 +11,8 @@ from mathse.backbones.qlora import Lora
 from mathse.feedback import Source
 from mathse.feedback.orm import JUDGE, REFERENCE, SAME, ask_for_verdict
 from mathse.fit import Fit
-from mathse.shards import in_chunks
 from mathse.steps.sft import share, train
+from mathse.steps.shards import in_chunks
 from mathse.store import Artifact, Runtime, means
 from mathse.types import Judged, Solution, Turn, Verdict, read_jsonl
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from mathse.answers import extract
 from mathse.settings import settings
-from mathse.shards import in_chunks
 from mathse.steps.data import accepted, rejected
+from mathse.steps.shards import in_chunks
 from mathse.store import Artifact, means
 from mathse.teacher import Teacher, bill, whole
 from mathse.types import ENDING, Chat, Judged, Problem, Solution, Turn, Verdict, language_of, write_jsonl

@@ -16,7 +16,7 @@ from mathse.store.artifact import METRICS, PARTIAL
 
 def in_own_process(work: Path) -> tuple[dict[str, float], dict[str, float]]:
     """The metrics and the `Work` of the step whose recipe and call are written in `work`. Raises RuntimeError where it fails."""
-    command = [sys.executable, "-m", "mathse.run_step", str(work)]
+    command = [sys.executable, "-m", "mathse.store.run_step", str(work)]
     environment = {**os.environ, RELAY: "1", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command,

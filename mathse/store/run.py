@@ -21,7 +21,7 @@ from mathse.store.difference import explanation
 from mathse.store.locks import In, computing
 from mathse.store.recipe import canonical, name_of, recipe_of
 from mathse.store.runtime import DOING, Doing, Runtime
-from mathse.work import counted
+from mathse.store.work import counted
 
 
 class Watcher(Protocol):

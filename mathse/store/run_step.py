@@ -1,4 +1,4 @@
-"""One step in a process of its own: `python -m mathse.run_step <work directory>`, called by the store.
+"""One step in a process of its own: `python -m mathse.store.run_step <work directory>`, called by the store.
 
 It frees GPU memory when it ends, and Lightning's DDP launcher, which starts this command line again for every rank, finds
 one step here instead of the whole algorithm.

@@ -128,7 +128,7 @@ def viewed(*, live: bool = True) -> Iterator[View]:
         with viewing(Relay()) as view:
             yield view
     elif live and sys.stdout.isatty() and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        from mathse.live import Live
+        from mathse.progress.live import Live
 
         with Live() as terminal, viewing(terminal):
             yield terminal

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 class Work:
     """Tokens without padding. `tokens_trained` have a label, `tokens_passed` are all of the rows they stand in, pictures included,
     forward and back; `tokens_read` went forward only (prompts, held-out rows); of the pictures some were encoded, making
-    `picture_tokens`, the others found among the kept features; `flops`: see mathse/flops.py."""
+    `picture_tokens`, the others found among the kept features; `flops`: see mathse/backbones/flops.py."""
 
     tokens_trained: int = 0
     tokens_passed: int = 0
