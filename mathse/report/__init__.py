@@ -24,7 +24,7 @@ from mathse.report.files import write_text
 from mathse.report.ledger import ledger
 from mathse.report.problems import about_data
 from mathse.report.reflection import quality
-from mathse.report.roles import place_of, role_of, round_of
+from mathse.report.roles import place_of, role_of, round_of, stage_of
 from mathse.report.run import AUDIT, SUMMARY, UNFINISHED, Run
 from mathse.report.summary import Scored, paid, summarise
 from mathse.report.text import closing, line
@@ -78,7 +78,8 @@ class Reporter:
     ) -> None:
         self._close(failed=kind is not None)
         self.open_until.close()
-        if kind:
+        if kind and all(stage_of(name.rpartition("-")[0], role) == "problems" for name, role in self.roles.items()):
+            (self.folder / UNFINISHED).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # a refused run leaves no empty folder; what others hold stays
                 self.folder.rmdir()
 
