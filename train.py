@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
-def run(cfg: DictConfig) -> str:
-    """One job: the models of Algorithm 1, their accuracy on the benchmark, and a report, whose summary's path is returned."""
+def run(cfg: DictConfig, overrides: Sequence[str] | None = None) -> str:
+    """One job: the models of Algorithm 1, their accuracy on the benchmark, and a report, whose summary's path is returned.
+
+    `overrides`: those of a sweep's job, which the command line does not have by themselves.
+    """
     from mathse.config import experiment
     from mathse.plan.bill import plan
     from mathse.preflight import check
@@ -32,7 +36,7 @@ def run(cfg: DictConfig) -> str:
     store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=run_name(exp))
     if exp.scale != "tiny":
         check(exp)
-    with Reporter(exp) as reporter:
+    with Reporter(exp, overrides) as reporter:
         store.watcher = reporter
         for model, scored in whole(exp, store.run):
             reporter.score(model, scored)
@@ -65,7 +69,8 @@ def job(cfg: DictConfig) -> None:
     with viewed(live=alone) as view, labelled(name), outcome(hydra.job.num) as told:
         view.job = name
         try:
-            told["summary"] = run(cfg)
+            own = [word for word in hydra.overrides.task if not word.startswith("sweep=")]
+            told["summary"] = run(cfg, own)
         except Exception as error:
             if not isinstance(error, MISTAKES) or os.environ.get("MATHSE_TRACEBACK"):
                 traceback.print_exc()
@@ -89,7 +94,7 @@ def main() -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from mathse.sweep import begun, closing, folder
+    from mathse.sweep import begun, closing, comparing, folder
 
     wrong = ""
     try:
@@ -108,7 +113,7 @@ def main() -> None:
     at = folder()
     if at and begun(at):
         table, failed = closing(at)
-        print(f"\n{table}\n\n{at}", flush=True)
+        print("\n".join(["", table, "", str(at), *filter(None, [comparing(at)])]), flush=True)
         if failed and not wrong:
             wrong = f"mathse: {failed} of the jobs failed; the same command again computes only what is missing"
     sys.exit(wrong or 0)

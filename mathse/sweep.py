@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from hydra.experimental.callback import Callback
 
 from mathse.progress import duration
 from mathse.report.files import write_text
+from mathse.report.run import JOBS
 from mathse.report.text import aligned
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER = "MATHSE_SWEEP"  # the variable that tells jobs, wherever they run, where the sweep's folder is
 GROUP = "MATHSE_GROUP"  # and the one that conf/tracker takes their group from
-JOBS, TABLE = "jobs.json", "sweep.md"
+TABLE = "sweep.md"
 LONGEST = 80  # characters of what went wrong in the table; the whole stands above it
 
 
@@ -106,6 +108,14 @@ def closing(at: Path) -> tuple[str, int]:
     text = aligned(rows)
     write_text(at / TABLE, "\n".join(["# Sweep", "", "```", text, "```", ""]))
     return text, failed
+
+
+def comparing(at: Path) -> str:
+    """The command that shows the runs of a sweep side by side; empty where no job left one."""
+    told = [json.loads(path.read_text(encoding="utf-8")) for path in at.glob("[0-9]*.json")]
+    here = at.relative_to(Path.cwd()) if at.is_relative_to(Path.cwd()) else at
+    command = shlex.join(["python", "-m", "mathse.report", str(here), f"out={here / 'report'}"])
+    return command if any(job.get("summary") for job in told) else ""
 
 
 def _cells(told: Mapping[str, Any]) -> list[str]:

@@ -13,8 +13,9 @@ from mathse.report.__main__ import main
 from mathse.report.charts import drawn
 from mathse.report.charts.runs import folded
 from mathse.report.compare import comparison
+from mathse.report.compare.labels import labels
 from mathse.report.compare.paired import benchmark_of, paired_tests
-from mathse.report.compare.settings import arms, labels
+from mathse.report.compare.settings import arms
 from mathse.report.parts import Chart, Report, to_markdown
 from mathse.report.run import Run, read_run
 from mathse.report.summary import Scored, summarise
@@ -56,6 +57,7 @@ class Runs:
         lr: float = 0.1,
         n: int = 40,
         judge: Any = ORM,
+        command: str = "",
     ) -> Path:
         """A run whose last model solves the problems `right` of `n`."""
         drawing = self.step("draw", {"problems": {"artifact": "p"}, "size": size, "seed": seed}, {"problems": size})
@@ -74,7 +76,7 @@ class Runs:
             scores.append(Scored(name, self.step("evaluate", inputs, metrics, rows)))
         steps = [drawing, taught, tuned, *(scored.artifact for scored in scores)]
         summary = {
-            "command": f"python train.py K={K}",
+            "command": command or f"python train.py K={K}",
             **{"seed": seed, "scale": "tiny", "backbone": "qwen2vl", "stage": "evolve", "K": K},
             **summarise("figures", scores, [], {}),
             "steps": [{"name": step.name, "cached": i < 2, "seconds": 0.5} for i, step in enumerate(steps)],
@@ -133,6 +135,23 @@ def test_two_runs_of_one_seed_are_never_one_arm(made: Runs) -> None:
 )
 def test_labels_are_as_short_as_they_can_be(between: dict[str, list[str]], count: int, expected: list[str]) -> None:
     assert labels(between, count) == expected
+
+
+def test_arms_are_called_by_what_users_typed_whichever_class_that_stands_for(made: Runs) -> None:
+    critic = {"_target_": "mathse.feedback.self.SelfCritic"}
+    usual = {"command": "python train.py tracker=none seed=0"}
+    runs = [made.run(range(9), **usual), made.run(range(9), seed=1, command="python train.py judge=orm seed=1")]
+    runs.append(made.run(range(9), judge=critic, command="python train.py judge=self store=elsewhere"))
+    these, _ = arms(found(*runs))
+    assert [(arm.label, len(arm.runs)) for arm in these] == [("judge=orm", 2), ("judge=self", 1)]
+
+
+def test_an_arm_of_which_nobody_said_anything_is_the_default_and_a_sweeps_list_is_no_value(made: Runs) -> None:
+    binary = {**ORM, "threshold": 0.5}
+    runs = [made.run(range(9)), made.run(range(9), judge=binary, command="python train.py judge=binary -m K=1,2")]
+    assert [arm.label for arm in arms(found(*runs))[0]] == ["default", "judge=binary"]
+    runs = [made.run(range(9), K=K, command="python train.py -m K=1,2 seed=0,1") for K in (1, 2)]
+    assert [arm.label for arm in arms(found(*runs))[0]] == ["K=1", "K=2"]
 
 
 def test_every_arm_is_tested_against_the_first_with_holm(made: Runs) -> None:

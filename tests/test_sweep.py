@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from mathse.config import CONF, load
-from mathse.sweep import FOLDER, closing, label, outcome
+from mathse.report.run import runs_below
+from mathse.sweep import FOLDER, closing, comparing, label, outcome
 
 ROOT = CONF.parent
 PRESETS = sorted(path.stem for path in (ROOT / "sweeps").glob("*.yaml"))
@@ -114,6 +115,16 @@ def test_the_table_has_the_last_models_accuracy_and_what_was_computed(at: Path) 
     assert "failed: interrupted" in cut
     assert "failed: did not end" in dead
     assert failed == 3
+    assert comparing(at) == f"python -m mathse.report {at} out={at}/report"
+    assert runs_below(at) == [at]  # where the job's summary lies
+
+
+def test_of_a_sweep_without_any_run_there_is_nothing_to_compare(at: Path) -> None:
+    with outcome(0) as told:
+        told["failed"] = "out of memory"
+    assert comparing(at) == ""
+    with pytest.raises(ValueError, match="no job of this sweep has ended well"):
+        runs_below(at)
 
 
 def test_a_label_says_which_of_how_many_and_how_it_differs(at: Path, monkeypatch: pytest.MonkeyPatch) -> None:

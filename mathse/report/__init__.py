@@ -41,10 +41,14 @@ NOT_IDENTITY = ("audit", "plan", "runtime", "store", "report", "tracker", "dry_r
 
 
 class Reporter:
-    """Hears of every step and score of one run, and writes it all up at the end; a `Watcher` of the store."""
+    """Hears of every step and score of one run, and writes it all up at the end; a `Watcher` of the store.
 
-    def __init__(self, exp: Experiment) -> None:
+    `overrides` are the run's own, where those of the command line are a sweep's.
+    """
+
+    def __init__(self, exp: Experiment, overrides: Sequence[str] | None = None) -> None:
         self.exp = exp
+        self.overrides = sys.argv[1:] if overrides is None else overrides
         self.begun = time.monotonic()
         self.judge = canonical(exp.judge)
         self.steps: list[dict[str, Any]] = []
@@ -176,7 +180,7 @@ class Reporter:
     def _head(self) -> dict[str, Any]:
         """What is known of a run before its first step."""
         return {
-            "command": shlex.join(["python", os.path.basename(sys.argv[0]), *sys.argv[1:]]),
+            "command": shlex.join(["python", os.path.basename(sys.argv[0]), *self.overrides]),
             "seed": self.exp.seed,
             "scale": self.exp.scale,
             "backbone": self.exp.backbone.family,

@@ -1,8 +1,8 @@
 """`python -m mathse.report RUN [RUN …] out=DIR [store=DIR]`: the report of a run, or of several side by side, from what is stored.
 
-RUN is a run's report folder (`runs/reports/reflect-…`), finished or not, or a store (`runs`), which stands for all of its runs. For one
-run report.html, report.md and accuracy.png are written to `out`; for several, a comparison. Needs no model. `store=` names the
-artifacts' folder where that is not two folders above a RUN.
+RUN is a run's report folder (`runs/reports/reflect-…`), finished or not; a sweep's (`runs/sweeps/…`) or a store (`runs`) stands for all
+of its runs. For one run report.html, report.md and accuracy.png are written to `out`; for several, a comparison. Needs no model. `store=`
+names the artifacts' folder where that is not two folders above a RUN.
 """
 
 from __future__ import annotations

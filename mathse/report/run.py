@@ -16,6 +16,7 @@ from mathse.report.summary import Scored, summarise
 from mathse.store import RECORD, Artifact
 
 SUMMARY, UNFINISHED, AUDIT = "summary.json", "unfinished.json", "audit.json"
+JOBS = "jobs.json"  # of a sweep's folder; beside it N.json says what became of job N
 
 
 @dataclass
@@ -81,12 +82,29 @@ def read_run(folder: Path, store: Path | None = None) -> Run:
 
 
 def runs_below(folder: Path) -> list[Path]:
-    """The runs' reports that a word of the command line names: itself, or those of a store, finished or not."""
+    """The runs' reports that a word of the command line names: itself, those of a sweep's jobs in their order, or all of a store,
+    finished or not. Raises ValueError for a sweep of which no job has one."""
+    if (folder / JOBS).is_file():
+        return _of_a_sweep(folder)
     places = [folder] if any((folder / name).is_file() for name in (SUMMARY, UNFINISHED)) else []
     if not places:
         known = sorted(path for kind in (SUMMARY, UNFINISHED) for path in folder.glob(f"reports/*/{kind}"))
         places = list(dict.fromkeys(path.parent for path in known))
     return places or [folder]  # read_run says what is wrong with it
+
+
+def _of_a_sweep(folder: Path) -> list[Path]:
+    try:
+        told = [
+            json.loads(path.read_text("utf-8"))
+            for path in sorted(folder.glob("[0-9]*.json"), key=lambda p: int(p.stem))
+        ]
+        found = [Path(job["summary"]).parent for job in told if job.get("summary")]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{folder}: the sweep's files are broken ({error}); name its runs, or the store") from error
+    if not found:
+        raise ValueError(f"{folder}: no job of this sweep has ended well yet, so there is nothing to report")
+    return list(dict.fromkeys(found))
 
 
 def _take(run: Run, root: Path, name: str) -> None:

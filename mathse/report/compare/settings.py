@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mathse.report.compare.labels import labels, spoken, typed
 from mathse.report.run import Run
 
 PLACES = {  # step and input of a recipe -> the setting that it is
@@ -27,7 +28,7 @@ SEED = "seed"
 
 
 def settings_of(run: Run) -> dict[str, str]:
-    """Setting -> value, as far as the run's steps have it. `K`, `stage`, `scale` and `seed` are the summary's."""
+    """Setting -> value, as far as the run's steps have it. `K`, `stage`, `scale`, `backbone` and `seed` are the summary's."""
     found: dict[str, str] = {}
     for name, recipe in run.recipes.items():
         step, role = run.artifacts[name].step, run.roles[name]
@@ -41,7 +42,7 @@ def settings_of(run: Run) -> dict[str, str]:
                 place = "judge"
             if place:
                 found = {**_leaves(value, place), **_trained(run, value, place), **found}
-    head = {key: str(run.summary[key]) for key in ("scale", "stage", "K", SEED) if key in run.summary}
+    head = {key: str(run.summary[key]) for key in ("backbone", "scale", "stage", "K", SEED) if key in run.summary}
     return {**found, **head}
 
 
@@ -100,35 +101,13 @@ def arms(runs: Sequence[Run]) -> tuple[list[Arm], dict[str, list[str]]]:
         arm.runs.append(run)
     found = list(groups.values())
     between = differences([{k: v for k, v in arm.settings.items() if k != SEED} for arm in found])
-    for arm, label in zip(found, labels(between, len(found)), strict=True):
+    said = spoken(
+        [arm.settings for arm in found], [{k: v for run in arm.runs for k, v in typed(run).items()} for arm in found]
+    )
+    for arm, label in zip(found, labels(between, len(found), said), strict=True):
         arm.label = label
     twice = {arm.label for arm in found if sum(other.label == arm.label for other in found) > 1}
     for arm in found:
         if arm.label in twice or not arm.label:
             arm.label = f"{arm.label} {arm.runs[0].name}".strip()
     return found, between
-
-
-def labels(between: Mapping[str, Sequence[str]], count: int) -> list[str]:
-    """For each arm the few settings that tell it from the others: always the one that tells most of them apart, until all are.
-
-    >>> labels({"fit.lr": ["1", "1", "2", "2"], "K": ["1", "2", "1", "2"], "x": ["", "", "1", "1"]}, 4)
-    ['K=1, fit.lr=1', 'K=2, fit.lr=1', 'K=1, fit.lr=2', 'K=2, fit.lr=2']
-    """
-    chosen: list[str] = []
-
-    def told_apart(names: Sequence[str]) -> int:
-        return len({tuple(between[name][i] for name in names) for i in range(count)})
-
-    while told_apart(chosen) < told_apart(list(between)):
-        best = max(between, key=lambda name: (told_apart([*chosen, name]), "" not in between[name], -name.count(".")))
-        chosen.append(best)
-    stages = between.get("stage", [])
-    words = []
-    for i in range(count):
-        own = [name for name in chosen if between[name][i]]
-        odd = (
-            stages and stages[i] != max(stages, key=stages.count) and "stage" not in own
-        )  # it lacks what the others have
-        words.append(", ".join(f"{name}={between[name][i]}" for name in ["stage"] * bool(odd) + own))
-    return words
