@@ -17,11 +17,12 @@ from pathlib import Path
 
 from tables.arms import compose, options
 from tables.compare import HOW, Case, compare, found, table
-from tables.figures import stacked
 from tables.save import Captioned, Cells, Section, save, world
 from tables.stages import Reached, neighbours, stages
 
 from mathse.algorithm import begin
+from mathse.report.charts import save_png
+from mathse.report.charts.errors import size, types_of_error
 from mathse.report.errors import TYPES, UNCLASSIFIED, error_type
 from mathse.statistics import bootstrap
 from mathse.steps.judging import diagnose
@@ -105,7 +106,8 @@ def main() -> None:
     rows = compare(changes(kinds), {}, neighbours(names))
     title = "Types of error (Figure 4)"
     args.out.mkdir(parents=True, exist_ok=True)
-    stacked(args.out / "error_types.png", counts(kinds), KINDS)
+    bars = counts(kinds)
+    save_png(types_of_error(bars, "wrong solutions"), *size(bars), args.out / "error_types.png")
     sections: list[Section] = [
         world(
             exp,
@@ -128,10 +130,10 @@ def main() -> None:
     save(args.out, "error_types", title, sections, [dataclasses.asdict(row) for row in rows], exp)
 
 
-def counts(kinds: Kinds) -> dict[str, dict[str, int]]:
+def counts(kinds: Kinds) -> dict[str, dict[str, float]]:
     """How many errors of each type, by backbone and model."""
     return {
-        f"{backbone} {name}": dict(Counter(kind for kind in of_model.values() if kind != RIGHT))
+        f"{backbone} {name}": {**Counter(kind for kind in of_model.values() if kind != RIGHT)}
         for backbone, models in kinds.items()
         for name, of_model in models.items()
     }

@@ -1,9 +1,9 @@
-"""What does a stage win and lose? Figure 2 of the paper in the small world: test problems from right or wrong to right or wrong.
+"""What does a stage gain and lose? Figure 2 of the paper in the small world: test problems from right or wrong to right or wrong.
 
     python experiments/transitions.py --seeds 0 1 2 --store runs [backbone=qwen2vl …]
 
 Runs all three stages once per seed and backbone, or finds them in the store. Prints and saves, for each model and the next, how many
-test problems stay right, stay wrong, are lost and are won, and draws them as a flow from stage to stage (transitions-<backbone>.png).
+test problems stay right, stay wrong, are lost and are gained, and draws them as a flow from stage to stage (transitions-<backbone>.png).
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tables.arms import Ran, marks, options
-from tables.compare import Marks, compare, in_words
-from tables.figures import flow
+from tables.compare import Marks, compare
 from tables.save import Captioned, Cells, Section, save, world
 from tables.stages import neighbours, stages
 
+from mathse.report.charts import save_png
+from mathse.report.charts import stages as charts
+from mathse.statistics import TRANSITIONS, p_value, transitions
 from mathse.store.run_step import MISTAKES
 
-KINDS = {"stay right": (True, True), "stay wrong": (False, False), "lost": (True, False), "won": (False, True)}
-PAPER = {  # CogVLM2, of 2,000
+PAPER = {  # CogVLM2, of 2,000, in the order of TRANSITIONS
     "cogvlm2": {
         "base → M_0": (402, 678, 215, 705),
         "M_0 → M_1": (800, 529, 307, 364),
@@ -32,13 +33,9 @@ PAPER = {  # CogVLM2, of 2,000
 }
 
 
-def transitions(models: Mapping[str, Marks]) -> dict[str, dict[str, int]]:
-    """By `before → after` and kind of transition, how many cases of all seeds."""
-    counted = {}
-    for a, b in neighbours(list(models)):
-        pairs = Counter((models[a][case], models[b][case]) for case in models[a] if case in models[b])
-        counted[f"{a} → {b}"] = {kind: pairs[pair] for kind, pair in KINDS.items()}
-    return counted
+def flows(models: Mapping[str, Marks]) -> list[Counter[tuple[bool, bool]]]:
+    """From each model to the next, how many cases of all seeds were (right before, right after)."""
+    return [transitions(models[a], models[b]) for a, b in neighbours(list(models))]
 
 
 def rows_of(marks: Mapping[str, Mapping[str, Marks]]) -> list[dict[str, Any]]:
@@ -47,13 +44,13 @@ def rows_of(marks: Mapping[str, Mapping[str, Marks]]) -> list[dict[str, Any]]:
     tests = {(row.measure, f"{row.against} → {row.arm}"): row for row in compare(marks, {}, pairs) if row.p is not None}
     rows = []
     for backbone, models in marks.items():
-        for name, counts in transitions(models).items():
-            n = sum(counts.values())
+        for (a, b), counts in zip(pairs, flows(models), strict=True):
+            name, n = f"{a} → {b}", counts.total()
             theirs = PAPER.get(backbone, {}).get(name)
             row: dict[str, Any] = {"backbone": backbone, "transition": name}
-            for i, (kind, count) in enumerate(counts.items()):
-                row[kind] = count
-                row[f"{kind} %"] = 100 * count / n
+            for i, (kind, pair) in enumerate(TRANSITIONS.items()):
+                row[kind] = counts[pair]
+                row[f"{kind} %"] = 100 * counts[pair] / n
                 row[f"{kind} paper %"] = None if theirs is None else 100 * theirs[i] / sum(theirs)
             test = tests[backbone, name]
             rows.append({**row, "n": n, "p": test.p, "p_holm": test.p_holm})
@@ -62,14 +59,14 @@ def rows_of(marks: Mapping[str, Mapping[str, Marks]]) -> list[dict[str, Any]]:
 
 def cells(rows: Sequence[Mapping[str, Any]]) -> Cells:
     """The rows for people, header first: in percent, the paper's in brackets."""
-    table = [["backbone", "transition", *KINDS, "p", "p (Holm)", "n"]]
+    table = [["backbone", "transition", *TRANSITIONS, "p", "p (Holm)", "n"]]
     for row in rows:
         shares = [
             f"{row[f'{kind} %']:.1f}" + (f" ({theirs:.1f})" if (theirs := row[f"{kind} paper %"]) is not None else "")
-            for kind in KINDS
+            for kind in TRANSITIONS
         ]
         table.append(
-            [row["backbone"], row["transition"], *shares, in_words(row["p"]), in_words(row["p_holm"]), str(row["n"])]
+            [row["backbone"], row["transition"], *shares, p_value(row["p"]), p_value(row["p_holm"]), str(row["n"])]
         )
     return table
 
@@ -85,20 +82,21 @@ def main() -> None:
         sys.exit(f"mathse: {error}")
     assert ran is not None
     rows = rows_of(ran.marks)
-    title = "What each stage wins and loses (Figure 2)"
+    title = "What each stage gains and loses (Figure 2)"
     caption = (
         f"{title}, percent of all test problems of seeds {', '.join(map(str, args.seeds))}; the paper's in brackets."
     )
     args.out.mkdir(parents=True, exist_ok=True)
     for backbone, models in ran.marks.items():
-        flow(args.out / f"transitions-{backbone}.png", list(models), list(transitions(models).values()), backbone)
+        draw = charts.transitions(list(models), flows(models))
+        save_png(draw, *charts.flow_size(len(models)), args.out / f"transitions-{backbone}.png")
     weak = [f"{row['backbone']} {row['transition']}" for row in rows if row["p_holm"] >= 0.05]
     sections: list[Section] = [
         world(ran.exp, "CogVLM2 on MathVL-test, 2,000 problems", list(ran.marks)),
         Captioned(caption, cells(rows)),
-        f"More won than lost (or the other way round) is significant at 5 % after Holm in all rows but: {', '.join(weak) or 'none'}. "
-        "p is McNemar's exact test on lost and won, Holm over the table.",
-        *(f"![flow](transitions-{backbone}.png)" for backbone in ran.marks),
+        f"More gained than lost (or the other way round) is significant at 5 % after Holm in all rows but: {', '.join(weak) or 'none'}. "
+        "p is McNemar's exact test on lost and gained, Holm over the table.",
+        *(f"{backbone}, all seeds:\n\n![flow](transitions-{backbone}.png)" for backbone in ran.marks),
     ]
     save(args.out, "transitions", title, sections, rows, ran.exp)
 

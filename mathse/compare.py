@@ -18,7 +18,7 @@ from typing import Any
 
 from mathse.report.files import write_text
 from mathse.report.text import markdown
-from mathse.statistics import detectable_difference, holm, mcnemar, paired_bootstrap, sign_flip
+from mathse.statistics import detectable_difference, holm, mcnemar, p_value, paired_bootstrap, sign_flip
 
 SCORING, ASKING = ("benchmark", "rule", "parser", "extraction", "judge"), ("prompt", "decoding")
 
@@ -101,10 +101,10 @@ def pairs_table(scores: Sequence[Score]) -> list[list[str]]:
         tested.append((len(rows), p))
         asked = [key for key in ASKING if a.identity[key] != b.identity[key]]
         row = [a.name, b.name, str(len(both)), f"{100 * (sum(y) - sum(x)) / len(both):+.1f}"]
-        row += [f"{100 * low:+.1f} to {100 * high:+.1f}", f"{p:.2g}", "", f"{100 * least:.1f}"]
+        row += [f"{100 * low:+.1f} to {100 * high:+.1f}", p_value(p), "", f"{100 * least:.1f}"]
         rows.append([*row, f"asked otherwise: {', '.join(asked)}" if asked else ""])
     for (place, _), adjusted in zip(tested, holm([p for _, p in tested]), strict=True):
-        rows[place][6] = f"{adjusted:.2g}"
+        rows[place][6] = p_value(adjusted)
     head = ["a", "b", "problems", "b less a", "95% interval", "p", "p (Holm)", "detectable", ""]
     return [head, *rows]
 

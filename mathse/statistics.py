@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +28,23 @@ def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> float:
     lost = sum(x and not y for x, y in zip(a, b, strict=True))
     won = sum(y and not x for x, y in zip(a, b, strict=True))
     return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+
+
+TRANSITIONS = {"stay right": (True, True), "stay wrong": (False, False), "lost": (True, False), "gained": (False, True)}
+
+
+def transitions(before: Mapping[Any, bool], after: Mapping[Any, bool]) -> Counter[tuple[bool, bool]]:
+    """How many of the cases that both have are (right before, right after); TRANSITIONS names the pairs."""
+    return Counter((right, after[case]) for case, right in before.items() if case in after)
+
+
+def p_value(p: float) -> str:
+    """A p for people; below what a float can hold only that is said.
+
+    >>> p_value(0.0412), p_value(0.0)
+    ('0.041', '<1e-300')
+    """
+    return f"{p:.2g}" if p else "<1e-300"
 
 
 def bootstrap(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mathse.statistics import holm, mcnemar, paired_bootstrap, wilson
+from mathse.statistics import holm, mcnemar, p_value, paired_bootstrap, wilson
 
 
 class Case(NamedTuple):
@@ -109,8 +109,8 @@ def table(rows: Sequence[Row], measure: str = "measure") -> list[list[str]]:
             "" if row.paper_difference is None else f"{row.paper_difference:+.2f}",
             "" if row.low is None else f"{row.low:+.1f} to {row.high:+.1f}",
             row.by_seed,
-            in_words(row.p),
-            in_words(row.p_holm),
+            "" if row.p is None else p_value(row.p),
+            "" if row.p_holm is None else p_value(row.p_holm),
             str(row.n),
         ]
         for row in rows
@@ -153,11 +153,6 @@ def found(rows: Sequence[Row]) -> str:
         f"Not significant, so neither a difference nor its absence is shown: {'; '.join(no) or 'nothing'}.",
     ]
     return "\n\n".join(filter(None, paragraphs))
-
-
-def in_words(p: float | None) -> str:
-    """A p-value for people; below what a float can hold it is so small that only this is said."""
-    return "" if p is None else f"{p:.2g}" if p else "<1e-300"
 
 
 def _signed(points: float | None) -> str:

@@ -42,12 +42,23 @@ def error_counts(wrong: Sequence[Judged]) -> dict[str, int]:
     return {kind: found[kind] for kind in (*TYPES, UNCLASSIFIED)}
 
 
+def error_shares(judged: Mapping[str, Sequence[Judged]]) -> dict[str, dict[str, float]]:
+    """For each name the percentage of each type among its solutions that were judged wrong; names without any are left out."""
+    counted = {
+        name: error_counts([row for row in rows if row.verdict.status == "wrong"]) for name, rows in judged.items()
+    }
+    return {
+        name: {kind: 100 * count / n for kind, count in counts.items()}
+        for name, counts in counted.items()
+        if (n := sum(counts.values()))
+    }
+
+
 def error_table(judged: Mapping[str, Sequence[Judged]]) -> list[list[str]]:
     """A row for each name: how many of its solutions were judged wrong, and the percentage of each type. Header first."""
-    names = [*TYPES, UNCLASSIFIED]
+    names, shares = [*TYPES, UNCLASSIFIED], error_shares(judged)
     table = [["judged wrong", "n", *names]]
     for name, rows in judged.items():
-        counts = Counter(error_type(row.verdict.analysis) for row in rows if row.verdict.status == "wrong")
-        n = counts.total()
-        table.append([name, str(n), *(f"{100 * counts[kind] / n:.1f}" if n else "" for kind in names)])
+        n = sum(row.verdict.status == "wrong" for row in rows)
+        table.append([name, str(n), *(f"{shares[name][kind]:.1f}" if n else "" for kind in names)])
     return table

@@ -12,7 +12,7 @@ from mathse.report.ledger import ledger_notes, ledger_table
 from mathse.report.problems import data_lines
 from mathse.report.reflection import reflection_table
 from mathse.report.summary import agreed, on_held_out
-from mathse.statistics import holm
+from mathse.statistics import holm, p_value
 from mathse.store import Artifact
 
 
@@ -94,7 +94,7 @@ def results(summary: Mapping[str, Any]) -> list[list[str]]:
     for model, step in zip(summary["models"], steps, strict=False):
         low, high = model["ci95"]
         change = "" if step["difference"] is None else f"{100 * step['difference']:+.1f}"
-        p = "" if step["p_mcnemar"] is None else f"{step['p_mcnemar']:.2g}"
+        p = "" if step["p_mcnemar"] is None else p_value(step["p_mcnemar"])
         rows.append(
             [model["name"], f"{100 * model['accuracy']:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", change, p]
         )
@@ -193,7 +193,7 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) 
 def further(summary: Mapping[str, Any]) -> list[str]:
     """The comparisons of models that do not follow each other, a line each."""
     rest = summary["comparisons"][max(0, len(summary["models"]) - 1) :]
-    return [f"{c['a']} to {c['b']}: {100 * c['difference']:+.1f} points, p {c['p_mcnemar']:.2g}" for c in rest]
+    return [f"{c['a']} to {c['b']}: {100 * c['difference']:+.1f} points, p {p_value(c['p_mcnemar'])}" for c in rest]
 
 
 def comparison_table(summary: Mapping[str, Any]) -> list[list[str]]:
@@ -201,7 +201,7 @@ def comparison_table(summary: Mapping[str, Any]) -> list[list[str]]:
     compared = summary["comparisons"]
     adjusted = holm([c["p_mcnemar"] for c in compared])
     rows = [
-        [c["a"], c["b"], f"{100 * c['difference']:+.1f}", f"{c['p_mcnemar']:.2g}", f"{p:.2g}"]
+        [c["a"], c["b"], f"{100 * c['difference']:+.1f}", p_value(c["p_mcnemar"]), p_value(p)]
         for c, p in zip(compared, adjusted, strict=True)
     ]
     return [["from", "to", "change", "p", "p (Holm)"], *rows]

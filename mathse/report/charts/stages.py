@@ -71,6 +71,11 @@ def transitions(names: Sequence[str], flows: Sequence[Mapping[tuple[bool, bool],
     return draw
 
 
+def flow_size(models: int) -> tuple[float, float]:
+    """In inches, for so many models."""
+    return 1.0 + 1.35 * models, 3.6
+
+
 def _bands(axes: Axes, place: int, flow: Mapping[tuple[bool, bool], int], gap: int, half: float) -> None:
     """The four bands between two columns: what stays is soft, what changes is strong."""
     from matplotlib.patches import PathPatch

@@ -12,7 +12,7 @@ from mathse.report.compare.settings import SEED, Arm, arms, settings_of
 from mathse.report.parts import Chart, Notice, Part, Report, Section, Stat, Table, Text, attempted, section
 from mathse.report.run import Run
 from mathse.report.sections.ledger import book_of, clock
-from mathse.statistics import wilson
+from mathse.statistics import p_value, wilson
 
 MOST_LABEL = 60  # characters of an arm's name in a chart
 
@@ -152,8 +152,8 @@ def _test(row: Pair) -> list[str]:
         row.arm,
         f"{100 * row.difference:+.1f}",
         f"{low:+.1f} to {high:+.1f}",
-        f"{row.p:.2g}",
-        f"{row.adjusted:.2g}",
+        p_value(row.p),
+        p_value(row.adjusted),
         str(row.n),
     ]
 

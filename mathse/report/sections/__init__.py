@@ -15,6 +15,7 @@ from mathse.report.sections.judge import errors, judge, reflection
 from mathse.report.sections.ledger import ledger, ledger_stats
 from mathse.report.sections.rounds import rounds
 from mathse.report.sections.training import training
+from mathse.statistics import p_value
 
 
 def measured(run: Run) -> list[Instrument]:
@@ -67,7 +68,7 @@ def stats(run: Run) -> list[Stat]:
         )
         for step in run.summary.get("comparisons", []):
             if (step["a"], step["b"]) == ("M_0", last["name"]):
-                words = f"points, p {step['p_mcnemar']:.2g}"
+                words = f"points, p {p_value(step['p_mcnemar'])}"
                 found.append(Stat("Over M_0", f"{100 * step['difference']:+.1f}", words))
     kept = run.audit.get("D_SFT")
     if kept:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from mathse.report.charts import stages as charts
 from mathse.report.parts import Chart, Notice, Part, Section, Table, Text, section, tried
 from mathse.report.run import Run
 from mathse.report.summary import Scored, by_part, paired_p
 from mathse.report.text import comparison_table, results
-
-Flow = Mapping[tuple[bool, bool], int]
+from mathse.statistics import TRANSITIONS, p_value, transitions
 
 
 def accuracy(run: Run) -> list[Section]:
@@ -40,32 +38,27 @@ def accuracy(run: Run) -> list[Section]:
             Table(comparison_table(run.summary), "Compared in points; Holm's p is for all comparisons of the run.")
         )
     return section(
-        "accuracy", "Accuracy", parts, tried(lambda: transitions(run.scores)), tried(lambda: by_parts(run.scores))
+        "accuracy", "Accuracy", parts, tried(lambda: stage_by_stage(run.scores)), tried(lambda: by_parts(run.scores))
     )
 
 
-def flow(before: Scored, after: Scored) -> Flow:
-    """How many of the problems that both answered are (right before, right after)."""
-    a, b = before.by_problem, after.by_problem
-    return Counter((a[key], b[key]) for key in a if key in b)
-
-
-def transitions(scores: Sequence[Scored]) -> list[Part]:
+def stage_by_stage(scores: Sequence[Scored]) -> list[Part]:
     """Figure 2 of the paper (arXiv 2511.06805): from each model to the next, right to right, wrong to wrong, lost and gained."""
     if len(scores) < 2:
         return []
     pairs = list(itertools.pairwise(scores))
-    flows = [flow(a, b) for a, b in pairs]
-    table = [["from, to", "stay right", "stay wrong", "gained", "lost", "p"]]
+    flows = [transitions(a.by_problem, b.by_problem) for a, b in pairs]
+    table = [["from, to", *TRANSITIONS, "p"]]
     for (a, b), f in zip(pairs, flows, strict=True):
-        counts = [f.get(pair, 0) for pair in ((True, True), (False, False), (False, True), (True, False))]
-        table.append([f"{a.name} → {b.name}", *map(str, counts), f"{paired_p(a, b):.2g}"])
-    said = "; ".join(f"{row[0]}: {row[3]} gained, {row[4]} lost" for row in table[1:])
+        table.append(
+            [f"{a.name} → {b.name}", *(str(f[pair]) for pair in TRANSITIONS.values()), p_value(paired_p(a, b))]
+        )
+    said = "; ".join(f"{row[0]}: {row[4]} gained, {row[3]} lost" for row in table[1:])
     chart = Chart(
         "From stage to stage",
         charts.transitions([scored.name for scored in scores], flows),
         f"Flow of the test problems between right and wrong. {said}.",
-        size=(1.0 + 1.35 * len(scores), 3.6),
+        size=charts.flow_size(len(scores)),
         wide=True,
     )
     words = "What became of each test problem from one model to the next (the paper's Figure 2). Gained: wrong before, right after."

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mathse.report.charts import judge as charts
-from mathse.report.errors import error_table, with_reasons
+from mathse.report.charts.errors import size, types_of_error
+from mathse.report.errors import UNCLASSIFIED, error_shares, error_table, with_reasons
 from mathse.report.orm import Instrument
 from mathse.report.orm.cuts import CUTS, cut
 from mathse.report.orm.tables import base_rate_table, calibration_table, overview, part_table, trade_table
@@ -108,4 +109,13 @@ def errors(run: Run) -> list[Section]:
     if not any(row.verdict.analysis for rows in judged.values() for row in rows):  # answer match gives none
         return []
     words = "Percent of the rejected solutions about which it was asked why, by the words of the analyses (the paper's Figure 4)."
-    return section("errors", "Types of error", Text(words), Table(error_table(judged)))
+    shares = error_shares(judged)
+    most = {name: max((kind for kind in of if kind != UNCLASSIFIED), key=of.__getitem__) for name, of in shares.items()}
+    said = "; ".join(f"{name}: {kind} {shares[name][kind]:.0f} %" for name, kind in most.items())
+    chart = Chart(
+        "Types of error",
+        types_of_error(shares, "% of the rejected"),
+        f"Types of error in percent of the rejected solutions. The most frequent one: {said}.",
+        size=size(shares),
+    )
+    return section("errors", "Types of error", Text(words), chart, Table(error_table(judged)))
