@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
+from mathse.settings import usage
+
 SIZES = {
     "mathvl-test": 2000,
     "mathvista": 1000,
@@ -159,6 +161,7 @@ def _row_size(names: Sequence[str], cells: Sequence[str]) -> int | None:
 
 def main() -> int:
     """0 where nothing was found, 1 where something was, 2 where the file is none."""
+    usage(__doc__, sys.argv[1:])
     if len(sys.argv) != 2:
         print("usage: python -m mathse.check_table FILE", file=sys.stderr)
         return 2

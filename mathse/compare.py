@@ -18,6 +18,7 @@ from typing import Any
 
 from mathse.report.files import write_text
 from mathse.report.text import markdown
+from mathse.settings import usage
 from mathse.statistics import detectable_difference, holm, mcnemar, p_value, paired_bootstrap, sign_flip
 
 SCORING, ASKING = ("benchmark", "rule", "parser", "extraction", "judge"), ("prompt", "decoding")
@@ -121,6 +122,7 @@ def errors_table(scores: Sequence[Score]) -> list[list[str]]:
 
 def main() -> int:
     """The command; 2 and one line where it was asked wrongly."""
+    usage(__doc__, sys.argv[1:])
     given = dict(word.partition("=")[::2] for word in sys.argv[1:] if word.startswith(("rule=", "out=")))
     folders = [Path(word) for word in sys.argv[1:] if not word.startswith(("rule=", "out="))]
     try:

@@ -28,6 +28,7 @@ from mathse.benchmarks.tables import Report, Tries, report, rule_named
 from mathse.benchmarks.tries import Scores, together
 from mathse.config import Experiment, load, load_with_engine
 from mathse.score import aside, write
+from mathse.settings import usage
 from mathse.store import RECORD, Artifact, Store, canonical
 from mathse.types import Judged, Model, Problem, read_jsonl
 
@@ -197,6 +198,7 @@ def _prompt_hash(benchmark: Scorable) -> str:
 
 def main() -> int:
     """The command; 2 and one line where it was asked wrongly."""
+    usage(__doc__, sys.argv[1:])
     try:
         with aside():
             found = evaluate(sys.argv[1:])

@@ -23,6 +23,7 @@ from mathse.backbones import Backbone
 from mathse.backbones.weights import TINY
 from mathse.lineage.dataset import IMAGES, export_data
 from mathse.report.files import new_folder
+from mathse.settings import usage
 from mathse.store import RECORD, restore
 
 if TYPE_CHECKING:
@@ -139,6 +140,7 @@ def _logits(loaded: Loaded) -> Any:
 
 def main(arguments: Sequence[str]) -> None:
     """Export, and say what was written. Exits with status 1 and one line where something is wrong."""
+    usage(__doc__, arguments)
     given = dict(argument.partition("=")[::2] for argument in arguments)
     try:
         if set(given) == {"model", "out", "merge"} and given["merge"] in ("true", "false"):

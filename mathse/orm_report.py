@@ -16,6 +16,7 @@ from typing import Any
 
 from mathse.report.files import write_text
 from mathse.report.orm import Instrument, instruments, printed, write
+from mathse.settings import usage
 from mathse.store import RECORD, Artifact
 
 Steps = list[tuple[Artifact, Mapping[str, Any]]]
@@ -67,6 +68,7 @@ def _step(folder: Path, advice: str) -> tuple[Artifact, Mapping[str, Any]]:
 
 def main() -> int:
     """The command; 2 and one line where it was asked wrongly."""
+    usage(__doc__, sys.argv[1:])
     try:
         found, out = orm_report(sys.argv[1:])
     except (ValueError, OSError) as error:

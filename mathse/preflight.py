@@ -21,6 +21,7 @@ from mathse.backbones.qlora import Lora
 from mathse.backbones.weights import check_shards
 from mathse.feedback.orm import Orm
 from mathse.fit import Fit
+from mathse.settings import usage
 from mathse.store import Runtime
 
 if TYPE_CHECKING:
@@ -326,6 +327,7 @@ def logits(loaded: Loaded, row: Row) -> Any:
 
 def main(overrides: Sequence[str]) -> None:
     """Print the table. Exits with status 1 and one line where something is wrong."""
+    usage(__doc__, overrides)
     from mathse.config import load
 
     try:

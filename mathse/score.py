@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mathse.benchmarks.scoring import Scorable
 from mathse.benchmarks.tables import Report
+from mathse.settings import usage
 
 OWN = ("problems", "responses", "rule", "out", "strict")
 
@@ -80,6 +81,7 @@ def aside() -> Iterator[None]:
 
 def main() -> int:
     """The command; 2 and one line where it was asked wrongly."""
+    usage(__doc__, sys.argv[1:])
     try:
         with aside():
             report = score(sys.argv[1:])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Sequence
 from typing import Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 T = TypeVar("T")
@@ -89,3 +90,10 @@ def spell(kind: Any) -> str:
     if origin is tuple:
         return f"a list of {spell(args[0])}"
     return "None" if kind is type(None) else getattr(kind, "__name__", str(kind))
+
+
+def usage(about: str | None, words: Sequence[str]) -> None:
+    """Where `words` ask for help, print what a command is about, its module's docstring, and end with status 0."""
+    if {"--help", "-h"} & set(words):
+        print((about or "").strip())
+        raise SystemExit(0)

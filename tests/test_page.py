@@ -45,7 +45,7 @@ def test_every_subject_has_its_section_and_an_entry_in_the_list(page: str) -> No
 
 
 def test_the_transitions_are_those_of_the_paper(page: str, told: Told) -> None:
-    assert "| base → M_0 | 6 | 42 | 12 | 0 | 0.00049 |" in (told.folder / "report.md").read_text()
+    assert "| base → M_0 | 6 | 42 | 0 | 12 | 0.00049 |" in (told.folder / "report.md").read_text()
     assert "base → M_0: 12 gained, 0 lost" in page  # for those who cannot see the chart
 
 

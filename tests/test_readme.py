@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,30 @@ def test_every_command_of_the_readme_composes(command: str) -> None:
 
 def test_the_readme_shows_commands() -> None:
     assert len(COMMANDS) >= 5
+
+
+def test_every_command_of_the_package_says_what_it_is_for() -> None:
+    tracked = subprocess.run(["git", "ls-files", "mathse/*.py"], cwd=ROOT, capture_output=True, text=True).stdout
+    files = [path for path in tracked.split() if 'if __name__ == "__main__"' in (ROOT / path).read_text("utf-8")]
+    modules = [path.removesuffix(".py").removesuffix("/__main__").replace("/", ".") for path in files]
+    modules.remove("mathse.answers.worker")  # nobody's command: answers are compared in it
+    assert len(modules) > 10
+    asked = [
+        subprocess.Popen([sys.executable, "-m", name, "--help"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for name in modules
+    ]
+    for name, process in zip(modules, asked, strict=True):
+        said = process.communicate()[0]
+        assert (process.returncode, f"python -m {name}" in said) == (0, True), name
+
+
+def test_every_command_line_of_the_readme_names_a_module_that_is_there() -> None:
+    named = set(re.findall(r"python -m (mathse[\w.]*)", README))
+    paths = {name: ROOT / name.replace(".", "/") for name in named}
+    assert [
+        name
+        for name, path in paths.items()
+        if not (path / "__main__.py").exists() and not path.with_suffix(".py").exists()
+    ] == []
+    scripts = set(re.findall(r"python (\S+\.py)", README))
+    assert [name for name in scripts if not (ROOT / name).exists()] == []

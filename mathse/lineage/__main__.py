@@ -7,9 +7,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import mathse.lineage
 from mathse.lineage import Steps, Written
 from mathse.lineage.fate import fate, said
 from mathse.lineage.origin import Asked, author, call, draft, pictures, stage_of_row
+from mathse.settings import usage
 
 USAGE = "python -m mathse.lineage <row> [store=runs] [run=runs/reports/<run>]"
 
@@ -76,6 +78,7 @@ def steps_in(given: dict[str, str]) -> Steps:
 
 def main(words: Sequence[str]) -> None:
     """Print the story. Exits with status 1 and one line where something is wrong."""
+    usage(mathse.lineage.__doc__, words)
     options = ("store", "run")
     given = dict(word.split("=", 1) for word in words if word.startswith(tuple(f"{name}=" for name in options)))
     rows = [word for word in words if not word.startswith(tuple(f"{name}=" for name in options))]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mathse.report.run import Run, read_run, runs_below
+from mathse.settings import usage
 
 
 def read(words: Sequence[str]) -> tuple[list[Run], Path]:
@@ -30,6 +31,7 @@ def read(words: Sequence[str]) -> tuple[list[Run], Path]:
 
 def main(words: Sequence[str]) -> int:
     """The command; 2 and one line where it was asked wrongly."""
+    usage(__doc__, words)
     try:
         runs, out = read(words)
         out.mkdir(parents=True, exist_ok=True)

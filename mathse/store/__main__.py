@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mathse.settings import usage
 from mathse.store import clean, look
 from mathse.store.contents import Contents, read
 from mathse.store.difference import causes, differences, tree
@@ -110,9 +111,7 @@ def _flag(given: Words, key: str) -> bool:
 
 def main() -> int:
     """The command; 1 where the store is broken, 2 and one line where it was asked wrongly."""
-    if sys.argv[1:] in ([], ["--help"], ["-h"]):
-        print(__doc__)
-        return 0
+    usage(__doc__, sys.argv[1:] or ["--help"])
     try:
         print(store(sys.argv[1:]))
     except Broken as broken:

@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 
 from mathse.progress import RELAY
+from mathse.settings import usage
 from mathse.store import CALL, METRICS, RECIPE, call, find, restore
 
 # What a user or an endpoint can cause; anything else is ours, and shows its traceback.
@@ -32,6 +33,7 @@ def end_with_the_run() -> None:
 
 
 def main() -> None:
+    usage(__doc__, sys.argv[1:])
     end_with_the_run()
     work = Path(sys.argv[1])
     step = find(json.loads((work / RECIPE).read_text(encoding="utf-8"))["step"])
