@@ -22,6 +22,7 @@ from mathse.report.run import JOBS
 from mathse.report.text import aligned
 
 if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
     from omegaconf import DictConfig
 
 FOLDER = "MATHSE_SWEEP"  # the variable that tells jobs, wherever they run, where the sweep's folder is
@@ -40,19 +41,26 @@ class Sweep(Callback):
         except OSError:  # Hydra would make a warning of it, and cannot write there itself next, which is said
             return
         given = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-        write_text(folder / JOBS, json.dumps(jobs([*given, *config.hydra.overrides.task]), indent=1) + "\n")
+        words = parsed([*given, *config.hydra.overrides.task])
+        write_text(folder / JOBS, json.dumps(jobs(words), indent=1) + "\n")
         os.environ[FOLDER] = str(folder.resolve())
-        os.environ.setdefault(GROUP, " ".join(["sweep", *given])[:120])
+        swept = [str(word.input_line) for word in words if word.is_sweep_override()]
+        os.environ.setdefault(GROUP, " ".join(["sweep", *swept])[:120])
 
 
-def jobs(overrides: Sequence[str]) -> list[list[str]]:
-    """The jobs of a sweep in order, each as the overrides in which it differs from others."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+def parsed(overrides: Sequence[str]) -> list[Override]:
+    """The overrides as Hydra understands them."""
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(list(overrides))
-    (batch,) = BasicSweeper.split_arguments(parsed, None)
+    return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(list(overrides))
+
+
+def jobs(overrides: list[Override]) -> list[list[str]]:
+    """The jobs of a sweep in order, each as the overrides in which it differs from others."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+
+    (batch,) = BasicSweeper.split_arguments(overrides, None)
     return [[word for i, word in enumerate(job) if len({other[i] for other in batch}) > 1] for job in batch]
 
 

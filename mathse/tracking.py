@@ -6,7 +6,7 @@ is no part of any recipe, and a run does not end because its tracker has a probl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -49,6 +49,32 @@ class Tracker(Protocol):
     def start(self, exp: Experiment, name: str) -> Tracking | None:
         """Begin to follow a run. Says in one line why it cannot, rather than to raise."""
         ...
+
+
+class Told:
+    """Tells a run's tracker, if it has one. A job of hours does not end because that has a problem: it is said, and told no more."""
+
+    def __init__(self, tracking: Tracking | None = None) -> None:
+        self.tracking = tracking
+
+    @property
+    def where(self) -> str:
+        """Where people find the run; empty where there is no such place."""
+        return self.tracking.where if self.tracking else ""
+
+    def __call__(self, tell: Callable[[Tracking], None]) -> None:
+        if self.tracking is None:
+            return
+        try:
+            tell(self.tracking)
+        except Exception as problem:
+            print(f"the tracker stops, going on without: {problem!r}", flush=True)
+            self.tracking = None
+
+    def close(self, *, failed: bool) -> None:
+        """The run is over; the second time nothing happens."""
+        self(lambda tracking: tracking.close(failed=failed))
+        self.tracking = None
 
 
 @settings

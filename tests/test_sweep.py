@@ -17,7 +17,7 @@ import yaml
 
 from mathse.config import CONF, load
 from mathse.report.run import runs_below
-from mathse.sweep import FOLDER, closing, comparing, label, outcome
+from mathse.sweep import FOLDER, GROUP, closing, comparing, label, outcome
 
 ROOT = CONF.parent
 PRESETS = sorted(path.stem for path in (ROOT / "sweeps").glob("*.yaml"))
@@ -212,3 +212,20 @@ def test_two_shells_on_one_store_compute_each_recipe_once(tmp_path: Path) -> Non
     ]
     assert len(computed) == len(set(computed)) == 11
     assert "is computing it, waiting" in "".join(said)
+
+
+@pytest.mark.parametrize(
+    ("words", "group"),
+    [
+        (["-m", "K=0,x", "seed_size=0"], "sweep K=0,x"),
+        (["sweep=k", "seed_size=0"], "sweep K=0,1,2,3,4"),
+    ],
+)
+def test_the_jobs_of_a_sweep_are_one_group_however_it_was_asked_for(
+    words: list[str], group: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    heard = tmp_path / "sitecustomize.py"
+    heard.write_text(f"import atexit, os\natexit.register(lambda: print('group:', os.environ.get({GROUP!r})))\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.delenv(GROUP, raising=False)
+    assert f"group: {group}\n" in train(tmp_path, *words, "dry_run=true").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +13,17 @@ from typing import Any
 import pytest
 from conftest import script
 from tables.ablation import choice
-from tables.arms import Arm, Ran, backbones, options
+from tables.arms import ARM, Arm, Ran, backbones, compose, followed, options
 from tables.compare import Case, Row, by_seed, compare, found, table
 from tables.save import Captioned, escaped, latex, publish
 from tables.stages import unseen, without_families
 from test_run import SMALL
+from test_wandb import logged
 
 from mathse.config import load
 from mathse.figures import family_names
 from mathse.statistics import mcnemar
+from mathse.sweep import GROUP
 from mathse.types import Model, Problem
 
 ROOT = Path(__file__).parent.parent
@@ -173,13 +176,37 @@ def test_an_arm_that_failed_is_named_beside_the_others_and_ends_in_an_error(
     assert "- good, accuracy, seed 1: no solution was accepted" in capsys.readouterr().out
 
 
-def test_a_table_is_one_wandb_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test hears of the table that another one made."""
+    for name in (GROUP, ARM):
+        monkeypatch.setenv(name, "")
+        del os.environ[name]
+
+
+def test_an_arm_is_a_wandb_run_named_tagged_and_grouped_and_marked_where_it_crashes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
-    args, made = ran(tmp_path, "wandb", base=marks(10), good=marks(18))
+    monkeypatch.setattr("sys.argv", ["experiments/feedback.py"])
+    exp = compose(["stage=sft"], 3, tmp_path / "store", "answer match")
+    with pytest.raises(RuntimeError), followed(exp, "answer match"):
+        raise RuntimeError("out of memory")
+    found = logged(tmp_path)
+    assert found["run"][0]["group"] == "feedback"
+    assert set(found["run"][0]["tags"]) == {"tiny", "qwen2vl", "sft", "arm: answer match"}
+    assert found["exit"] == [{"code": 1}]
+
+
+def test_a_table_is_one_wandb_run_in_the_group_of_its_arms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    args, made = ran(tmp_path / "store", "wandb", base=marks(10), good=marks(18))
     publish(args, "t", "T", made, pairs=PAIRS, paper=PAPER)
-    (stored,) = tmp_path.glob("wandb/offline-run-*/files/media/table/tables/*.json")
-    logged = json.loads(stored.read_text())
-    assert [row[logged["columns"].index("arm")] for row in logged["data"]] == ["base", "good", "good"]
+    (run,) = logged(tmp_path)["run"][:1]
+    assert (run["group"], set(run["tags"])) == ("t", {"table", "tiny"})
+    (stored,) = tmp_path.glob("store/wandb/offline-run-*/files/media/table/tables/*.json")
+    kept = json.loads(stored.read_text())
+    assert [row[kept["columns"].index("arm")] for row in kept["data"]] == ["base", "good", "good"]
 
 
 @pytest.mark.parametrize(

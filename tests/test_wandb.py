@@ -138,7 +138,7 @@ def test_wandb_that_cannot_start_is_one_line_and_the_run_goes_on(
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "sideways")
     with Reporter(experiment(offline, "wandb")) as reporter:
-        assert reporter.tracker is None
+        assert reporter.tell.tracking is None
     assert len([line for line in capsys.readouterr().out.splitlines() if "going on without" in line]) == 1
 
 

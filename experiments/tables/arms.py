@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from mathse.steps.evaluate import evaluate
 from mathse.steps.sft import sft
 from mathse.store import RECORD, Artifact, Store, canonical
 from mathse.store.run_step import MISTAKES
+from mathse.sweep import GROUP
+from mathse.tracking import Told
 from mathse.types import Judged, Model, Problems, read_jsonl
 from mathse.whole import read
 from tables.compare import Case, Marks
@@ -31,6 +35,7 @@ from tables.compare import Case, Marks
 ROOT = Path(__file__).parent.parent.parent
 BACKBONES = ("cogvlm2", "qwen2vl", "internvl25")
 ACCURACY = "accuracy"
+ARM = "MATHSE_ARM"  # the variable that conf/tracker takes an arm's name from
 
 Making = Callable[[Experiment, Problems, Run], Model]  # from the problems D
 
@@ -96,9 +101,10 @@ def learned(model: Model) -> list[Artifact]:
 
 
 class Steps:
-    """Says each step on a line."""
+    """Says each step on a line, and tells the tracker."""
 
-    def __init__(self, exp: Experiment) -> None:
+    def __init__(self, exp: Experiment, tell: Told) -> None:
+        self.tell = tell
         self.roles: dict[str, str] = {}
         self.judge = canonical(exp.judge)
 
@@ -110,6 +116,7 @@ class Steps:
         if artifact.name not in self.roles:
             role = self.roles[artifact.name] = role_of(recipe, self.roles, self.judge)
             print(line(len(self.roles), artifact, role, cached=cached, seconds=seconds), file=sys.stderr, flush=True)
+            self.tell(lambda tracking: tracking.step(artifact, role, recipe, cached=cached))
 
 
 @dataclass
@@ -160,10 +167,22 @@ def without(overrides: Sequence[str], key: str) -> list[str]:
     return [word for word in overrides if word.partition("=")[0] != key]
 
 
-def opened(exp: Experiment, arm: str) -> Run:
-    """The store's `run` for an arm, which says each step."""
+def opened(exp: Experiment, arm: str, tell: Told | None = None) -> Run:
+    """The store's `run` for an arm, which says each step, and tells it to a tracker where one follows."""
     print(f"\n{arm}, seed {exp.seed}", file=sys.stderr, flush=True)
-    return Store(Path(exp.store), exp.runtime, Steps(exp), name=f"{arm}, seed {exp.seed}").run
+    return Store(Path(exp.store), exp.runtime, Steps(exp, tell or Told()), name=f"{arm}, seed {exp.seed}").run
+
+
+@contextmanager
+def followed(exp: Experiment, arm: str) -> Iterator[Told]:
+    """The tracker of an arm: a W&B run of its own, in the group of its table, marked as crashed where it fails."""
+    tell = Told(exp.tracker.start(exp, f"{arm}, seed {exp.seed}"))
+    try:
+        yield tell
+    except BaseException:
+        tell.close(failed=True)
+        raise
+    tell.close(failed=False)
 
 
 def evaluated(exp: Experiment, make: Making, run: Run) -> tuple[Model, Artifact]:
@@ -175,6 +194,11 @@ def evaluated(exp: Experiment, make: Making, run: Run) -> tuple[Model, Artifact]
     return model, scored
 
 
+def told_score(tell: Told, exp: Experiment, model: Model, scored: Artifact, index: int = 0) -> None:
+    """Tell the tracker of a model's accuracy; `index` counts the models of an arm."""
+    tell(lambda tracking: tracking.score(model.name, exp.benchmark.name, scored, index))
+
+
 def marks(seed: int, scored: Artifact) -> dict[Case, bool]:
     """Which test problems were solved."""
     rows = read_jsonl(Judged, scored.path / "judged.jsonl")
@@ -183,8 +207,11 @@ def marks(seed: int, scored: Artifact) -> dict[Case, bool]:
     }
 
 
-def compose(overrides: Sequence[str], seed: int, store: Path) -> Experiment:
-    """The experiment of one seed. A user's mistake ends the command with one line."""
+def compose(overrides: Sequence[str], seed: int, store: Path, arm: str = "") -> Experiment:
+    """The experiment of one seed of an arm, whose name conf/tracker takes from the environment, as it does the table's. A user's
+    mistake ends the command with one line."""
+    os.environ.setdefault(GROUP, Path(sys.argv[0]).stem)
+    os.environ[ARM] = arm
     try:
         return load(*overrides, f"seed={seed}", f"store={store}")
     except MISTAKES as error:
@@ -199,10 +226,12 @@ def run_arms(
     ran = Ran(compose(overrides, args.seeds[0], args.store))
     for seed in args.seeds:
         for name, arm in arms.items():
-            exp = compose([*overrides, *arm.overrides], seed, args.store)
+            exp = compose([*overrides, *arm.overrides], seed, args.store, name)
             for measure, make in measures.items():
                 try:
-                    model, scored = evaluated(exp, arm.make or make, opened(exp, name))
+                    with followed(exp, name if len(measures) == 1 else f"{name}, {measure}") as tell:
+                        model, scored = evaluated(exp, arm.make or make, opened(exp, name, tell))
+                        told_score(tell, exp, model, scored)
                 except MISTAKES as error:
                     ran.failed.append(f"{name}, {measure}, seed {seed}: {' '.join(str(error).split())}")
                     print(f"mathse: {ran.failed[-1]}", file=sys.stderr, flush=True)

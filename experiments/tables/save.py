@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from mathse.config import Experiment
 from mathse.report.files import write_text
 from mathse.report.text import markdown
-from mathse.report.wandb import Following
+from mathse.report.wandb import Wandb
 from tables.arms import Ran
 from tables.compare import HOW, Paper, by_seed, compare, found, table
 
@@ -98,11 +98,8 @@ def save(
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
-    tracker = exp.tracker.start(exp, f"table {name}")
-    if isinstance(tracker, Following):
-        cells = [[row[column] for column in columns] for row in rows]
-        tracker.run.log({f"tables/{name}": tracker.wandb.Table(columns=columns, data=cells)})
-        tracker.close(failed=False)
+    if isinstance(exp.tracker, Wandb):
+        exp.tracker.table(exp, name, rows)
     print(f"\n{out / name}.md, .tex, .csv", file=sys.stderr)
 
 

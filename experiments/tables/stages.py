@@ -15,7 +15,7 @@ from mathse.memory import release
 from mathse.store import Artifact
 from mathse.types import Model
 from mathse.whole import whole
-from tables.arms import backbones, compose, opened, without
+from tables.arms import backbones, compose, followed, opened, told_score, without
 
 PAPER = {  # Table 1; M_1 is from a figure that the authors published beside the paper
     "cogvlm2": {"base": 30.85, "M_0": 55.35, "M_1": 58.20, "M_2": 62.35, "M_final": 64.70},
@@ -38,10 +38,12 @@ def stages(args: argparse.Namespace, overrides: Sequence[str]) -> Iterator[Reach
     """The base and every model of Algorithm 1, backbone by backbone and seed by seed; what the store has is found."""
     for backbone in backbones(overrides):
         for seed in args.seeds:
-            exp = compose([*without(overrides, "backbone"), f"backbone={backbone}"], seed, args.store)
-            run = opened(exp, backbone)
-            for model, scored in whole(exp, run):
-                yield Reached(exp, run, backbone, model, scored)
+            exp = compose([*without(overrides, "backbone"), f"backbone={backbone}"], seed, args.store, backbone)
+            with followed(exp, backbone) as tell:
+                run = opened(exp, backbone, tell)
+                for index, (model, scored) in enumerate(whole(exp, run)):
+                    told_score(tell, exp, model, scored, index)
+                    yield Reached(exp, run, backbone, model, scored)
             release(cycles=True)
 
 

@@ -13,7 +13,7 @@ import resource
 import shlex
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -30,11 +30,11 @@ from mathse.report.summary import Scored, paid, summarise
 from mathse.report.text import closing, line
 from mathse.steps.data import judged_rows
 from mathse.store import Artifact, canonical
+from mathse.tracking import Told
 from mathse.types import Model
 
 if TYPE_CHECKING:
     from mathse.config import Experiment
-    from mathse.tracking import Tracking
 
 REFLECTION = {"never": "", "final": ", reflection", "every_round": " with reflection"}
 NOT_IDENTITY = ("audit", "plan", "runtime", "store", "report", "tracker", "dry_run", "explain")
@@ -61,7 +61,7 @@ class Reporter:
         self.auditor = Auditor(exp.audit)
         self.name = run_name(exp)
         self.folder = Path(exp.report) / self.name
-        self.tracker: Tracking | None = None
+        self.tell = Told()
         self.view = View()
         self.open_until = contextlib.ExitStack()
 
@@ -74,13 +74,13 @@ class Reporter:
             ) from error
         self.view = self.open_until.enter_context(viewed())
         print(f"{self.name}: {describe(self.exp)}", flush=True)
-        self.tracker = self.exp.tracker.start(self.exp, self.name)
+        self.tell = Told(self.exp.tracker.start(self.exp, self.name))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close(failed=kind is not None)
+        self.tell.close(failed=kind is not None)
         self.open_until.close()
         if kind and all(stage_of(name.rpartition("-")[0], role) == "problems" for name, role in self.roles.items()):
             (self.folder / UNFINISHED).unlink(missing_ok=True)
@@ -108,7 +108,7 @@ class Reporter:
         if artifact.step == "test_orm" and not self.orm:  # the judge's comes first, should the feedback have its own
             self.orm = dict(artifact.metrics)
         print(line(len(self.steps), artifact, role, cached=cached, seconds=seconds), flush=True)
-        self._track(lambda tracker: tracker.step(artifact, role, recipe, cached=cached))
+        self.tell(lambda tracker: tracker.step(artifact, role, recipe, cached=cached))
         if artifact.step == "judge":
             self._audit(artifact, role)
 
@@ -117,7 +117,7 @@ class Reporter:
         self.scores.append(Scored(model.name, artifact))
         self.view.score(model.name, artifact.metrics["accuracy"])
         benchmark, index = self.exp.benchmark.name, len(self.scores) - 1
-        self._track(lambda tracker: tracker.score(model.name, benchmark, artifact, index))
+        self.tell(lambda tracker: tracker.score(model.name, benchmark, artifact, index))
         self._say(self.auditor.accuracy(model.name, artifact.metrics["accuracy"]))
 
     def _audit(self, artifact: Artifact, role: str) -> None:
@@ -157,9 +157,9 @@ class Reporter:
         (self.folder / UNFINISHED).unlink(missing_ok=True)
         run = self.run(summary)
         write_run(self.folder, run)
-        self._track(lambda tracker: tracker.finish(summary, groups(run), self.folder))
-        tracked = self.tracker.where if self.tracker else ""
-        self._close(failed=False)  # before the last line, which nothing may follow
+        self.tell(lambda tracker: tracker.finish(summary, groups(run), self.folder))
+        tracked = self.tell.where
+        self.tell.close(failed=False)  # before the last line, which nothing may follow
         self.view.now("", "")
         print(closing(summary, self.folder, self.exp.store, tracked), flush=True)
         print(self.folder / SUMMARY, flush=True)
@@ -194,20 +194,6 @@ class Reporter:
         judged = [artifact for artifact in self.artifacts.values() if artifact.step == "judge"]
         repaired = [artifact for artifact in judged if self.roles[artifact.name] == "reflection"]
         return {"reflection": quality(judged_rows(diagnosed), judged_rows(repaired))} if diagnosed else {}
-
-    def _track(self, tell: Callable[[Tracking], None]) -> None:
-        """Tell the tracker. A job of hours does not end because it has a problem: that is said, and it is told no more."""
-        if self.tracker is None:
-            return
-        try:
-            tell(self.tracker)
-        except Exception as problem:
-            print(f"the tracker stops, going on without: {problem!r}", flush=True)
-            self.tracker = None
-
-    def _close(self, *, failed: bool) -> None:
-        self._track(lambda tracker: tracker.close(failed=failed))
-        self.tracker = None
 
 
 def run_name(exp: Experiment) -> str:

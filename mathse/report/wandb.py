@@ -60,7 +60,35 @@ class Wandb:
 
     def start(self, exp: Experiment, name: str) -> Following | None:
         """A W&B run, or None, with a line that says why, where it cannot start."""
-        folder = Path(exp.store).resolve() / "wandb"
+        begun = self._begin(
+            Path(exp.store),
+            name=name,
+            # A job that goes on is a new run in its group: offline runs cannot be resumed.
+            group=self.group or os.environ.get("WANDB_RUN_GROUP") or same_setting(exp),
+            tags=[exp.scale, exp.backbone.family, exp.stage, *([f"arm: {self.arm}"] * bool(self.arm)), *self.tags],
+            config=flat({key: value for key, value in canonical(exp).items() if key not in NOT_SHOWN}),
+        )
+        return Following(self, *begun) if begun else None
+
+    def table(self, exp: Experiment, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """A table of several arms as a run of its own, in the group of its name, where its arms are."""
+        begun = self._begin(
+            Path(exp.store),
+            name=f"table {name}",
+            group=self.group or name,
+            tags=["table", exp.scale, *self.tags],
+            config={"scale": exp.scale, "table": name},
+        )
+        if begun:
+            module, run = begun
+            columns = list(rows[0]) if rows else []
+            cells = [[row[column] for column in columns] for row in rows]
+            run.log({f"tables/{name}": module.Table(columns=columns, data=cells)})
+            run.finish(exit_code=0)
+
+    def _begin(self, store: Path, **described: Any) -> tuple[Any, Any] | None:
+        """W&B and a run of its; None, with a line that says why, where it does not start."""
+        folder = store.resolve() / "wandb"
         os.environ.setdefault("WANDB_SILENT", "true")
         for kind in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ARTIFACT_DIR"):  # it would write to the home directory
             os.environ.setdefault(kind, str(folder))
@@ -72,11 +100,6 @@ class Wandb:
             run = wandb.init(
                 project=self.project,
                 entity=self.entity,
-                name=name,
-                # A job that goes on is a new run in its group: offline runs cannot be resumed.
-                group=self.group or os.environ.get("WANDB_RUN_GROUP") or same_setting(exp),
-                tags=[exp.scale, exp.backbone.family, exp.stage, *([f"arm: {self.arm}"] * bool(self.arm)), *self.tags],
-                config=flat({key: value for key, value in canonical(exp).items() if key not in NOT_SHOWN}),
                 dir=str(folder.parent),
                 mode=mode(),  # type: ignore[arg-type]  # WANDB_MODE may hold anything; W&B says what it may be
                 settings=wandb.Settings(
@@ -89,11 +112,12 @@ class Wandb:
                     x_disable_stats=True,
                     x_disable_meta=True,
                 ),
+                **described,
             )
         except Exception as error:  # whatever W&B has, it is no reason to lose the run
             print(f"W&B does not start, going on without: {' '.join(str(error).split())[:200]}", flush=True)
             return None
-        return Following(self, wandb, run)
+        return wandb, run
 
 
 def same_setting(exp: Experiment) -> str:

@@ -12,6 +12,7 @@ beginning of a name. Nothing is deleted while a run works in the store, and noth
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -113,10 +114,12 @@ def main() -> int:
     """The command; 1 where the store is broken, 2 and one line where it was asked wrongly."""
     usage(__doc__, sys.argv[1:] or ["--help"])
     try:
-        print(store(sys.argv[1:]))
+        print(store(sys.argv[1:]), flush=True)
     except Broken as broken:
         print(broken)
         return 1
+    except BrokenPipeError:  # who reads the list, as `head` does, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
