@@ -73,7 +73,7 @@ def test_every_command_of_the_package_says_what_it_is_for() -> None:
 
 
 def test_every_command_line_of_the_readme_names_a_module_that_is_there() -> None:
-    named = set(re.findall(r"python -m (mathse[\w.]*)", README))
+    named = set(re.findall(r"python -m (mathse(?:\.\w+)+)", README))
     paths = {name: ROOT / name.replace(".", "/") for name in named}
     assert [
         name
