@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mathse.report.charts import drawn
+from mathse.report.charts.errors import size, types_of_error
 from mathse.report.errors import error_counts, error_table, error_type, with_reasons
 from mathse.types import Judged, Problem, Solution, Verdict
 
@@ -57,3 +59,11 @@ def test_of_wrong_solutions_those_in_which_a_source_sees_no_error_are_unclassifi
     ]
     counts = error_counts([Judged(solution, verdict) for verdict in verdicts])
     assert (counts["calculation"], counts["unclassified"], sum(counts.values())) == (1, 2, 3)
+
+
+def test_a_bar_holds_its_types_one_behind_the_other() -> None:
+    bars = {"M_0": {"vision": 60.0, "reasoning": 40.0}, "M_1": {"vision": 10.0}}
+    (axes,) = drawn(types_of_error(bars, "%"), *size(bars)).axes
+    found = [(round(bar.get_x()), round(bar.get_width())) for bar in axes.patches if bar.get_width()]
+    assert found == [(0, 60), (0, 10), (60, 40)]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["M_0", "M_1"]
