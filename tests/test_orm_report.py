@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from mathse.metrics import auroc, calibration_error
-from mathse.report.orm import Instrument
+from mathse.report.orm import Instrument, instruments
 from mathse.report.orm.cuts import cut, place
 from mathse.report.orm.instruments import called
 from mathse.report.orm.numbers import Checked, Share, calibration, card, curve, precision_at, steps_score, trade
 from mathse.statistics import resampled, wilson
+from mathse.store import Artifact
 from mathse.types import Judged, Problem, Solution, Verdict, write_jsonl
 
 CORRECT, TEACHER, UNREADABLE = Verdict("correct"), Verdict("wrong", 2, by="teacher"), Verdict("unreadable")
@@ -255,6 +256,19 @@ def test_the_teachers_solutions_do_not_count_as_the_rounds() -> None:
     authors = ["teacher", "M_0", "M_1", "M_1", "reflection on M_1"]
     judge = Instrument("by", loop=[checked(CORRECT, CORRECT, i, author) for i, author in enumerate(authors)])
     assert {name: len(part.rows) for name, part in judge.parts.items()} == {"rounds": 3, "teacher": 2}
+
+
+def test_at_no_threshold_would_both_accept_what_answer_match_rejects(tmp_path: Path) -> None:
+    root = store(tmp_path)
+    source = {"_target_": "mathse.feedback.both.PreparedBoth", "orm": {**ORM, "threshold": None}}
+    record = {"step": "mathse.steps.x.judge", "inputs": {"source": source}}
+    rows = [
+        Judged(solution(i, right=i % 4 == 0), Verdict("wrong", score=0.9, by="both/train_orm-00")) for i in range(40)
+    ]
+    write_jsonl(root / "judge-00" / "judged.jsonl", rows)
+    (judge,) = instruments([(Artifact("judge-00", root / "judge-00"), record)])
+    (point,) = trade(judge.loop, [0.5])
+    assert (point.accepted, point.purity.value, point.found.value) == (10, 1.0, 1.0)
 
 
 def test_two_thresholds_of_one_orm_are_two_judges(tmp_path: Path) -> None:
