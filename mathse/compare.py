@@ -51,6 +51,10 @@ def read(folder: Path, rule: str | None = None) -> Score:
         rows = [row for row in rows if "apart" not in row]
         for row in rows:
             tries.setdefault(row["id"], []).append(row["outcomes"][name]["status"] == "correct")
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"{folder}: there is no {Path(error.filename).name} in it; give the out= of a score"
+        ) from error
     except (OSError, json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"{folder}: no score of problem by problem in it ({error!r}); give the out= of a score"

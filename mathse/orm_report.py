@@ -1,8 +1,9 @@
 """`python -m mathse.orm_report RUN_OR_STORE … out=DIR [store=DIR]`: what judges let through, where they point, how sure they are.
 
 RUN is a run's report (`runs/reports/reflect-…`), STORE a folder of artifacts (`runs`); several are put side by side. Every judge in them
-but answer match is measured, on its held-out solutions and on those of the loop. Needs no model. Prints the overview; leaves orm.md,
-orm.html (accepted with a wrong answer, rejected with the right one), orm.png (reliability, purity against yield) and orm.json in `out`.
+but answer match is measured, on its held-out solutions and on those of the loop. Needs no model. Prints the overview; leaves orm.html (all
+of it, and what was accepted with a wrong answer and rejected with the right one), orm.md, orm.png (reliability, purity against yield) and
+orm.json in `out`.
 A run's report has all this already; `store=` names its store where that is not the folder two above it.
 """
 
@@ -16,6 +17,11 @@ from typing import Any
 
 from mathse.report.files import write_text
 from mathse.report.orm import Instrument, instruments, printed, write
+from mathse.report.orm.plot import MOST
+from mathse.report.orm.tables import groups
+from mathse.report.page import write_report
+from mathse.report.parts import Gallery, Report, section, to_markdown
+from mathse.report.sections.judge import instrument_parts
 from mathse.settings import usage
 from mathse.store import RECORD, Artifact
 
@@ -41,9 +47,23 @@ def orm_report(words: Sequence[str]) -> tuple[list[Instrument], Path]:
         )
     out = Path(given["out"])
     out.mkdir(parents=True, exist_ok=True)
-    title = ", ".join(folder.resolve().name for folder in folders)
-    write_text(out / "orm.md", "\n\n".join([f"# {title}", *write(out, title, found)]) + "\n")
+    write(out, found)
+    report = report_of(", ".join(folder.resolve().name for folder in folders), found)
+    write_text(out / "orm.md", to_markdown(report))
+    write_report(out / "orm.html", report)
     return found, out
+
+
+def report_of(title: str, found: Sequence[Instrument]) -> Report:
+    """What was measured of the judges, and where they and the reference answers contradict each other."""
+    odd = groups(found)
+    rule = f"{sum(len(group.examples) for group in odd)} solutions about which judge and reference answer contradict each other."
+    sections = section("judges", "The judges", instrument_parts(found))
+    sections += section("gallery", "Gallery", Gallery(odd, rule) if odd else None)
+    notices = [f"orm.png shows the first {MOST} judges with scores."] if len(found) > MOST else []
+    return Report(
+        title, "Judges", f"{len(found)} measured against reference answers.", sections=sections, notices=notices
+    )
 
 
 def steps_of(folder: Path, store: Path | None) -> Steps:

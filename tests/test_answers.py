@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -357,9 +357,6 @@ def test_threads_share_a_grader_and_get_their_own_verdicts(grader: Grader) -> No
     assert verdicts == [i == j for i in range(6) for j in range(6)]
 
 
-CASES = (
-    Path(os.environ.get("MATHSE_DATA", Path(__file__).parent.parent.parent / "shared" / "data")) / "math-verify-cases"
-)
 UNLIKE = {  # where we differ from math-verify's own suite, and why
     ("test_number_extraction", 6): "1,22 for 1.22: a decimal comma; here 1,22 are two numbers",
     ("test_latex_notation", 6): r"9 displayed over three lines within \( \) is still 9",
@@ -368,13 +365,9 @@ UNLIKE = {  # where we differ from math-verify's own suite, and why
 }
 
 
-def test_math_verifys_own_cases_are_decided_as_it_decides_them(grader: Grader) -> None:
-    if not CASES.is_dir():
-        pytest.skip(
-            f"{CASES} is not there: the peer's cases do not belong to the project (MATHSE_DATA names the folder)"
-        )
+def test_math_verifys_own_cases_are_decided_as_it_decides_them(grader: Grader, beside: Callable[[str], Path]) -> None:
     wrong = []
-    for line in (CASES / "cases.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in beside("data/math-verify-cases/cases.jsonl").read_text(encoding="utf-8").splitlines():
         case = json.loads(line)
         gold, answer = (extract(case[key]) or case[key] for key in ("gold", "pred"))
         if compare(gold, answer, grader=grader) is not bool(case["expected"]):

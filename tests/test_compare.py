@@ -95,7 +95,7 @@ def test_a_line_says_all_that_a_score_depends_on(tmp_path: Path) -> None:
     ("words", "said"),
     [
         ([], "which scores?"),
-        (["nowhere"], "nowhere: no score of problem by problem"),
+        (["nowhere"], "nowhere: there is no score.json in it; give the out= of a score"),
         (["a", "rule=fair"], "no rule=fair in it; it has strict"),
     ],
 )

@@ -17,7 +17,7 @@ from mathse.feedback.completions import Completer, Completions, begun_after_each
 from mathse.feedback.orm import ask_for_verdict
 from mathse.feedback.prm import ProcessReward, Scores, StepJudge, verdict_of
 from mathse.feedback.self import SelfCritic, SelfCritique, ask_for_critique
-from mathse.feedback.teacher import TeacherCritic, ask_for_annotation
+from mathse.feedback.teacher import TeacherCritic, ask_for_annotation, reveals
 from mathse.generation import Sampling
 from mathse.settings import settings
 from mathse.steps.reflect import ask_for_reflection
@@ -178,6 +178,27 @@ def test_the_teacher_is_read_and_does_not_give_the_answer_away(
 def test_a_judge_that_only_repeats_what_it_was_asked_has_said_nothing(ask: Callable[[Solution], Chat]) -> None:
     (turn,) = ask(WRONG)
     assert parse_verdict(turn.text, solution=WRONG.text).status == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("answer", "choices", "analysis", "says"),
+    [
+        ("28", (), "It should be 28.", True),
+        ("28", (), "It should not be 280 or 1.285.", False),
+        ("B", ("12", "28"), "The right choice is B.", True),
+        ("B", ("12", "28"), "7 times 4 is 28.", True),
+        ("28", ("12", "28"), "7 times 4 is 28.", True),
+        ("B", ("12", "28"), "7 times 4 is not 12.", False),
+        ("B", ("red", "dark blue"), "The bar is dark blue.", True),
+        ("B", ("red", "dark blue"), "The bar is blue.", False),
+        ("", (), "Look at the width.", False),
+    ],
+)
+def test_an_analysis_reveals_the_answer_by_its_letter_or_by_the_words_of_the_choice(
+    answer: str, choices: tuple[str, ...], analysis: str, says: bool
+) -> None:
+    solution = Solution(Problem("p", "How large is it?", (), answer, choices), "Step 1: It is 3.", "M_0")
+    assert reveals(Verdict("wrong", 1, analysis), solution) == says
 
 
 def test_the_offline_teacher_judges_real_problems(problems: list[Problem], runtime: Runtime) -> None:

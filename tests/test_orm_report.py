@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from mathse.metrics import auroc, calibration_error
-from mathse.report.orm import Instrument
+from mathse.report.orm import Instrument, instruments
 from mathse.report.orm.cuts import cut, place
 from mathse.report.orm.instruments import called
 from mathse.report.orm.numbers import Checked, Share, calibration, card, curve, precision_at, steps_score, trade
 from mathse.statistics import resampled, wilson
+from mathse.store import Artifact
 from mathse.types import Judged, Problem, Solution, Verdict, write_jsonl
 
 CORRECT, TEACHER, UNREADABLE = Verdict("correct"), Verdict("wrong", 2, by="teacher"), Verdict("unreadable")
@@ -223,7 +224,12 @@ def test_a_store_and_a_run_are_measured_alike(folder: str, tmp_path: Path) -> No
     assert "27 of the 39 solutions that train_orm-00 accepted; 24 are shown" in page
     assert "8 of the 21 solutions that train_orm-00 rejected; 8 are shown" in page
     assert page.count('class="card"') == 24 + 8
+    assert "<figcaption>Reliability of the scores</figcaption>" in page
+    assert "0.500 [0.30, 0.70]" in page, "the page has the numbers as well"
     assert (out / "orm.png").stat().st_size > 1000
+    text = (out / "orm.md").read_text()
+    assert text.count("](orm.png)") == 1
+    assert "0.500 [0.30, 0.70]" in text
 
 
 @pytest.mark.parametrize(
@@ -250,6 +256,19 @@ def test_the_teachers_solutions_do_not_count_as_the_rounds() -> None:
     authors = ["teacher", "M_0", "M_1", "M_1", "reflection on M_1"]
     judge = Instrument("by", loop=[checked(CORRECT, CORRECT, i, author) for i, author in enumerate(authors)])
     assert {name: len(part.rows) for name, part in judge.parts.items()} == {"rounds": 3, "teacher": 2}
+
+
+def test_at_no_threshold_would_both_accept_what_answer_match_rejects(tmp_path: Path) -> None:
+    root = store(tmp_path)
+    source = {"_target_": "mathse.feedback.both.PreparedBoth", "orm": {**ORM, "threshold": None}}
+    record = {"step": "mathse.steps.x.judge", "inputs": {"source": source}}
+    rows = [
+        Judged(solution(i, right=i % 4 == 0), Verdict("wrong", score=0.9, by="both/train_orm-00")) for i in range(40)
+    ]
+    write_jsonl(root / "judge-00" / "judged.jsonl", rows)
+    (judge,) = instruments([(Artifact("judge-00", root / "judge-00"), record)])
+    (point,) = trade(judge.loop, [0.5])
+    assert (point.accepted, point.purity.value, point.found.value) == (10, 1.0, 1.0)
 
 
 def test_two_thresholds_of_one_orm_are_two_judges(tmp_path: Path) -> None:

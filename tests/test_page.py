@@ -16,8 +16,8 @@ from test_report import Story, Told, experiment
 from mathse.report import Reporter
 from mathse.report.__main__ import main
 from mathse.report.examples import Example, Group, groups
-from mathse.report.page import in_rows, to_html, write_page
-from mathse.report.parts import Chart, Report, Section, Table, Text, to_markdown
+from mathse.report.page import in_rows, to_html, write_report
+from mathse.report.parts import Chart, Gallery, Report, Section, Table, Text, to_markdown
 from mathse.report.run import read_run
 from mathse.report.sections import report_of
 from mathse.types import Judged, Problem, Solution, Verdict
@@ -193,7 +193,8 @@ def test_a_page_stays_under_ten_megabytes_whatever_its_pictures(tmp_path: Path) 
         Image.effect_noise((700, 700), 120).save(path)  # nothing compresses it
         solution = Solution(Problem(str(i), "?", (str(path),), "1"), "The answer to this problem is 1.", "M_0")
         examples.append(Example(Judged(solution, Verdict("correct"))))
-    write_page(tmp_path / "page.html", "Noise", "", [Group("all", "", examples)])
+    gallery = Section("gallery", "Gallery", [Gallery([Group("all", "", examples)], "")])
+    write_report(tmp_path / "page.html", Report("Noise", "Gallery", "", sections=[gallery]))
     page = (tmp_path / "page.html").read_text()
     assert 5_000_000 < len(page) < 10_000_000
     assert page.count("<image ") + page.count("is not shown: it cannot be read, or the page would be too large") == 70

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +25,6 @@ from mathse.score import main, score
 from mathse.statistics import wilson
 from mathse.types import Chat, Problem
 
-DATA = Path(os.environ.get("MATHSE_DATA", Path(__file__).parent.parent.parent / "shared" / "data"))
-
-
-def stored(folder: str) -> Path:
-    """A folder of somebody else's outputs; the test skips where it is not there."""
-    if not (DATA / folder).is_dir():
-        pytest.skip(
-            f"{DATA / folder} is not there: the data do not belong to the project (MATHSE_DATA names their folder)"
-        )
-    return DATA / folder
-
 
 def jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -46,8 +34,10 @@ def jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 # ---- the authors' own numbers --------------------------------------------------------------------------------------
 
 
-def test_mathvistas_published_accuracies_come_out_of_the_stored_extractions(tmp_path: Path) -> None:
-    folder = stored("mathvista-outputs")
+def test_mathvistas_published_accuracies_come_out_of_the_stored_extractions(
+    tmp_path: Path, beside: Callable[[str], Path]
+) -> None:
+    folder = beside("data/mathvista-outputs")
     expected = json.loads((folder / "expected.json").read_text())
     for model, numbers in expected.items():
         words = [f"problems={folder}/problems.jsonl", f"responses={folder}/outputs/{model}.jsonl", f"out={tmp_path}"]
@@ -65,8 +55,8 @@ def test_mathvistas_published_accuracies_come_out_of_the_stored_extractions(tmp_
             )
 
 
-def test_mathvistas_leaderboard_columns_are_reproduced(tmp_path: Path) -> None:
-    folder = stored("mathvista-outputs")
+def test_mathvistas_leaderboard_columns_are_reproduced(tmp_path: Path, beside: Callable[[str], Path]) -> None:
+    folder = beside("data/mathvista-outputs")
     published = json.loads((folder / "published_leaderboard.json").read_text())["minigpt4_llama2"]
     words = [
         f"problems={folder}/problems.jsonl",
@@ -77,8 +67,8 @@ def test_mathvistas_leaderboard_columns_are_reproduced(tmp_path: Path) -> None:
     assert {name: round(100 * cell["accuracy"], 1) for name, cell in cells.items()} == published
 
 
-def test_our_extraction_from_mathvistas_raw_responses_scores_as_the_stored_one() -> None:
-    folder = stored("mathvista-outputs")
+def test_our_extraction_from_mathvistas_raw_responses_scores_as_the_stored_one(beside: Callable[[str], Path]) -> None:
+    folder = beside("data/mathvista-outputs")
     benchmark = load("benchmark=mathvista").benchmark
     assert isinstance(benchmark, MathVista)
     problems = benchmark.stored_problems(folder / "problems.jsonl")
@@ -90,8 +80,10 @@ def test_our_extraction_from_mathvistas_raw_responses_scores_as_the_stored_one()
         assert abs(theirs["accuracy"] - ours["accuracy"]) <= 0.015, path.stem
 
 
-def test_mathvisions_published_counts_come_out_of_the_raw_responses(tmp_path: Path) -> None:
-    folder = stored("mathvision-outputs")
+def test_mathvisions_published_counts_come_out_of_the_raw_responses(
+    tmp_path: Path, beside: Callable[[str], Path]
+) -> None:
+    folder = beside("data/mathvision-outputs")
     for model, numbers in json.loads((folder / "expected.json").read_text()).items():
         words = [f"problems={folder}/test.jsonl", f"responses={folder}/outputs/{model}.jsonl", f"out={tmp_path}"]
         started = time.monotonic()
@@ -101,8 +93,10 @@ def test_mathvisions_published_counts_come_out_of_the_raw_responses(tmp_path: Pa
         assert (result["n"], result["correct"]) == (3040, numbers["stored_correct"])
 
 
-def test_dynamaths_tables_give_their_average_worst_case_and_always_wrong(tmp_path: Path) -> None:
-    folder = stored("dynamath-tables")
+def test_dynamaths_tables_give_their_average_worst_case_and_always_wrong(
+    tmp_path: Path, beside: Callable[[str], Path]
+) -> None:
+    folder = beside("data/dynamath-tables")
     for model, numbers in json.loads((folder / "expected.json").read_text()).items():
         result = score(["benchmark=dynamath", f"responses={folder}/{model}.csv", f"out={tmp_path}"]).result
         for key, number in numbers.items():

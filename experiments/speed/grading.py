@@ -1,7 +1,8 @@
 """How long does scoring take, and where does it differ from math-verify called on each response in one process?
 
 `python experiments/speed/grading.py problems=test.jsonl responses=model.jsonl` (MathVision's stored outputs) prints seconds of the
-authors' and the lenient rule, seconds of math-verify's own parse and verify, and the ids of which the two say different things.
+authors' rule (the default one) and of the lenient one, each with the start of what it needs, seconds of math-verify's own parse and
+verify, how many times less each rule takes (wanted: 5, and under 30 s), and the ids of which the two say different things.
 """
 
 from __future__ import annotations
@@ -61,9 +62,9 @@ def main() -> None:
         name: [p.id for p, a, b in zip(problems, right[name], right["math-verify"]) if a != b]
         for name in ("authors", "lenient")
     }
-    print(
-        json.dumps({"seconds": seconds, "correct": {k: sum(v) for k, v in right.items()}, "differ": differ}, indent=1)
-    )
+    times_less = {name: round(seconds["math-verify"] / seconds[name], 1) for name in differ}
+    correct = {name: sum(says) for name, says in right.items()}
+    print(json.dumps({"seconds": seconds, "times_less": times_less, "correct": correct, "differ": differ}, indent=1))
 
 
 if __name__ == "__main__":

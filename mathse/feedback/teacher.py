@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from mathse.answers.options import LETTERS, letter
 from mathse.feedback import Run, parse_verdict
 from mathse.feedback.verdicts import READING
 from mathse.settings import settings
@@ -55,9 +56,11 @@ def ask_for_annotation(solution: Solution) -> Chat:
 
 
 def reveals(verdict: Verdict, solution: Solution) -> bool:
-    """Whether the analysis says the reference answer."""
-    answer = re.escape(solution.problem.answer)
-    return re.search(rf"(?<!\w){answer}(?!\w)", verdict.analysis) is not None
+    """Whether the analysis says the reference answer, or the words of the choice that it names."""
+    problem = solution.problem
+    name = letter(problem.answer, problem.choices)
+    secrets = {problem.answer, problem.choices[LETTERS.index(name)] if name else ""} - {""}
+    return any(re.search(rf"(?<!\w){re.escape(secret)}(?!\w)", verdict.analysis) for secret in secrets)
 
 
 @settings

@@ -22,7 +22,7 @@ from mathse.report.charts import inline_svg
 from mathse.report.errors import error_type
 from mathse.report.examples import Example, Group
 from mathse.report.files import Picture, shown, small_picture, write_text
-from mathse.report.parts import Chart, Gallery, Part, Report, Section, Table
+from mathse.report.parts import Chart, Part, Report, Table
 from mathse.types import Solution, parts_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -35,15 +35,6 @@ FACETS = {"stage": "Stage", "family": "Family", "status": "Verdict", "answer": "
 def write_report(path: Path, report: Report) -> None:
     """Write the page whole or not at all."""
     write_text(path, to_html(report))
-
-
-def write_page(path: Path, title: str, about: str, groups: Sequence[Group]) -> None:
-    """A page with nothing but a gallery."""
-    rule = f"{sum(len(group.examples) for group in groups)} solutions, the same ones each time."
-    gallery = [Section("gallery", "Gallery", [Gallery(groups, rule)])] if groups else []
-    write_report(
-        path, Report(title, "Gallery", about, sections=gallery, notices=[] if groups else ["There is nothing to show."])
-    )
 
 
 def to_html(report: Report) -> str:

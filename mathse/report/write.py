@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from mathse.report import orm
 from mathse.report.charts import save_png
 from mathse.report.charts.stages import accuracy
 from mathse.report.compare import comparison
 from mathse.report.files import write_text
-from mathse.report.orm import as_json
-from mathse.report.orm.plot import orm_plot
 from mathse.report.page import write_report
 from mathse.report.parts import to_markdown
 from mathse.report.run import Run
@@ -26,13 +24,7 @@ def write_run(folder: Path, run: Run) -> Path:
     if models:
         save_png(accuracy(models), 1.6 + 0.9 * len(models), 3.4, folder / "accuracy.png")
     if judges:
-        write_text(folder / "orm.json", json.dumps(as_json(judges), ensure_ascii=False, indent=1) + "\n")
-        panels = {
-            one.name: {name: (p.calibration.bins, p.curve) for name, p in one.parts.items() if p.calibration}
-            for one in judges
-        }
-        if any(panels.values()):
-            orm_plot(folder / "orm.png", {name: parts for name, parts in panels.items() if parts})
+        orm.write(folder, judges)
     write_text(folder / "report.md", to_markdown(report))
     write_report(folder / "report.html", report)
     return folder / "report.html"

@@ -65,7 +65,7 @@ def train(
 
     if not chats:
         raise ValueError(
-            "there is nothing to train on: no solution was accepted; look at the judge's metrics, or raise seed_size"
+            "there is nothing to train on: no solution was accepted; raise seed_size, or take another judge="
         )
     if runtime.threads:
         torch.set_num_threads(runtime.threads)

@@ -15,26 +15,21 @@ from mathse.report.files import write_text
 from mathse.report.orm.data import as_json
 from mathse.report.orm.instruments import Instrument, instruments
 from mathse.report.orm.plot import orm_plot
-from mathse.report.orm.tables import groups, overview, sections
-from mathse.report.page import write_page
+from mathse.report.orm.tables import overview
 from mathse.report.text import aligned
 
-__all__ = ["Instrument", "as_json", "instruments", "printed", "write"]
+__all__ = ["Instrument", "instruments", "printed", "write"]
 
 
-def write(folder: Path, title: str, found: Sequence[Instrument]) -> list[str]:
-    """orm.json, orm.html and, where there are scores, orm.png; returns what a Markdown report says beside them."""
+def write(folder: Path, found: Sequence[Instrument]) -> None:
+    """orm.json and, where there are scores, orm.png."""
     write_text(folder / "orm.json", json.dumps(as_json(found), ensure_ascii=False, indent=1) + "\n")
-    write_page(
-        folder / "orm.html", title, "Where the judge and the reference answer contradict each other.", groups(found)
-    )
     panels = {
         one.name: {name: (part.calibration.bins, part.curve) for name, part in one.parts.items() if part.calibration}
         for one in found
     }
     if any(panels.values()):
         orm_plot(folder / "orm.png", {name: parts for name, parts in panels.items() if parts})
-    return sections(found)
 
 
 def printed(found: Sequence[Instrument]) -> str:

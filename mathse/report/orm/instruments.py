@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -78,7 +79,7 @@ def instruments(steps: Iterable[tuple[Artifact, Mapping[str, Any]]]) -> list[Ins
         name = called(rows[0].verdict.by, source, artifact.path.parent)
         instrument = found.setdefault(name, Instrument(name))
         if kind == "judge":
-            new = [Checked(row.solution, row.verdict, by_answer(row.solution)) for row in rows]
+            new = [Checked(row.solution, _said(row, source), by_answer(row.solution)) for row in rows]
             instrument.loop = _once([*instrument.loop, *new])
         else:
             data = artifact.path.parent / recipe["inputs"]["data"]["artifact"] / "judged.jsonl"
@@ -100,6 +101,12 @@ def called(by: str, source: Mapping[str, Any], root: Path) -> str:
     if source.get("threshold") is not None:
         about.append(f"threshold {source['threshold']:g}")
     return f"{by} ({', '.join(about)})" if about else by
+
+
+def _said(row: Judged, source: Mapping[str, Any]) -> Verdict:
+    """The verdict with the score that the judge goes by: within `both` it is the ORM's, and answer match overrules it at any threshold."""
+    overruled = "orm" in source and row.verdict.score is not None and not matches(row.solution)
+    return dataclasses.replace(row.verdict, score=0.0) if overruled else row.verdict
 
 
 def _once(rows: Sequence[Checked]) -> list[Checked]:

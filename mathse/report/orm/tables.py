@@ -1,4 +1,4 @@
-"""The report for people: its tables, its Markdown, and the solutions that are shown."""
+"""The report for people: its tables, and the solutions that are shown."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import math
 from collections.abc import Sequence
 
 from mathse.report.examples import Example, Group, pick
-from mathse.report.orm.cuts import CUTS, cut
+from mathse.report.orm.cuts import cut
 from mathse.report.orm.instruments import Instrument
 from mathse.report.orm.numbers import Checked, Estimate, Share, by_answers, card, trade
-from mathse.report.orm.plot import MOST
-from mathse.report.text import markdown
 from mathse.types import Judged
 
 SHOWN = 24  # solutions of either kind on the page
@@ -95,29 +93,3 @@ def groups(found: Sequence[Instrument]) -> list[Group]:
             text = f"{len(odd)} of the {len(of_status)} solutions that {one.name} {title.split(',')[0].lower()}; {len(chosen)} are shown."
             shown.append(Group(title, text, [Example(row) for row in chosen]))
     return [group for group in shown if group.examples]
-
-
-def sections(found: Sequence[Instrument]) -> list[str]:
-    """The report in Markdown, a paragraph or table each."""
-    parts = [
-        "Shares with 95 % intervals (Wilson; ECE, AUROC and expected precision: bootstrap over problems). Held-out: against the data that "
-        "the ORM learns from; else: against the reference answers. Rounds: what the models wrote; teacher: stage 1 and reflections. "
-        "`step named` is of the wrong solutions that were rejected.",
-        markdown(overview(found)),
-        "[Accepted with a wrong answer, rejected with the right one](orm.html)",
-    ]
-    with_scores = [one for one in found if calibration_table(one)]
-    if len(with_scores) > MOST:
-        parts.append(
-            f"The picture shows the first {MOST} judges of the {len(with_scores)} with scores; the tables and orm.json all."
-        )
-    if with_scores:
-        parts.append("![Reliability, and purity against yield](orm.png)")
-    for one in found:
-        parts.append(f"### {one.name}")
-        tables = (base_rate_table(one), calibration_table(one), trade_table(one))
-        parts += [markdown(table) for table in tables if table]
-        for name, part in one.parts.items():
-            cuts = [by for by in CUTS if by != "round" and len(cut(part.rows, by)) > 1]
-            parts += [f"{name}, by {by}:\n\n{markdown(part_table(part.rows, by))}" for by in cuts]
-    return parts

@@ -30,16 +30,22 @@ def judge(run: Run, found: Sequence[Instrument]) -> list[Section]:
     if run.summary.get("orm"):
         parts.append(Table(orm_table(run.summary["orm"])))
         parts += tried(lambda: kept(run))
-    if found:
-        rows = overview(found)
-        parts += [Text(SHARES), *charts_of(found)]
-        parts.append(
-            Table(rows, "By round")
-            if len(found) > 1
-            else Table([row[1:] for row in rows], f"By round: {found[0].name}")
-        )
+    return section("judge", "The judge", parts, instrument_parts(found))
+
+
+def instrument_parts(found: Sequence[Instrument]) -> list[Part]:
+    """What was measured of judges: all of them in one table, then of each its two charts and its tables, those by family, level …
+    folded."""
+    if not found:
+        return []
+    several = len(found) > 1
+    rows = overview(found)
+    parts: list[Part] = [Text(SHARES)]
+    parts.append(Table(rows, "By round") if several else Table([row[1:] for row in rows], f"By round: {found[0].name}"))
+    scored = [one for one in found if any(part.calibration for part in one.parts.values())]
     for one in found:
-        name = f"{one.name}: " if len(found) > 1 else ""
+        name = f"{one.name}: " if several else ""
+        parts += charts_of(one, name, file="orm.png" if one is scored[0] else "") if one in scored else []
         for words, table in (
             ("Precision to be expected at each round's share of right solutions", base_rate_table(one)),
             ("Calibration", calibration_table(one)),
@@ -51,7 +57,7 @@ def judge(run: Run, found: Sequence[Instrument]) -> list[Section]:
             parts += [
                 Table(part_table(part.rows, by), f"{name}{place.capitalize()}, by {by}", fold=True) for by in cuts
             ]
-    return section("judge", "The judge", parts)
+    return parts
 
 
 def kept(run: Run) -> list[Part]:
@@ -63,27 +69,25 @@ def kept(run: Run) -> list[Part]:
     return [Text(kept_for_the_orm(drawn["orm"], D, run.of("load", "test")))]
 
 
-def charts_of(found: Sequence[Instrument]) -> list[Part]:
-    """The two charts of the judges that give scores."""
-    several = len(found) > 1
-    panels = {
-        f"{one.name}, {name}" if several else name: part
-        for one in found
-        for name, part in one.parts.items()
-        if part.calibration
-    }
-    if not panels:
-        return []
-    said = "; ".join(f"{n}: ECE {p.calibration.error.value:.3f}" for n, p in panels.items() if p.calibration)
-    bins = {name: part.calibration.bins for name, part in panels.items() if part.calibration}
-    curves = {name: part.curve for name, part in panels.items()}
-    ends = [(name, [t for t in curve if t.accepted]) for name, curve in curves.items()]
+def charts_of(one: Instrument, name: str, file: str) -> list[Part]:
+    """The two charts of a judge that gives scores, with the words before their titles, and the picture that stands for them in Markdown."""
+    scored = {place: part for place, part in one.parts.items() if part.calibration}
+    bins = {place: part.calibration.bins for place, part in scored.items() if part.calibration}
+    errors = {place: part.calibration.error.value for place, part in scored.items() if part.calibration}
+    said = "; ".join(f"{place}: ECE {error:.3f}" for place, error in errors.items())
+    curves = {place: part.curve for place, part in scored.items()}
+    ends = [(place, [point for point in curve if point.accepted]) for place, curve in curves.items()]
     pure = "; ".join(
-        f"{name}: {some[0].purity.value:.2f} to {some[-1].purity.value:.2f}" for name, some in ends if some
+        f"{place}: {some[0].purity.value:.2f} to {some[-1].purity.value:.2f}" for place, some in ends if some
     )
     return [
-        Chart("Reliability of the scores", charts.reliability(bins), f"Right solutions by score. {said}."),
-        Chart("Purity against yield", charts.purity(curves), f"Purity as the threshold rises. {pure}."),
+        Chart(
+            f"{name}Reliability of the scores",
+            charts.reliability(bins),
+            f"Right solutions by score. {said}.",
+            file=file,
+        ),
+        Chart(f"{name}Purity against yield", charts.purity(curves), f"Purity as the threshold rises. {pure}."),
     ]
 
 
