@@ -150,7 +150,6 @@ def test_a_beginning_that_is_one_rows_own_is_enough(told: Told) -> None:
 def test_mistakes_are_one_line(told: Told, tmp_path: Path) -> None:
     for asked, said in (
         ([], "usage"),
-        (["--help"], "usage"),
         (["x", f"store={tmp_path}"], "no step is stored there"),
         (["x", f"run={tmp_path}"], "no report of a finished run"),
     ):
