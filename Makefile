@@ -7,11 +7,14 @@ BIN := .venv/bin
 run: setup
 	$(BIN)/python train.py $(ARGS)
 
+# Two processes of one thread each; a file stays in one, as its tests share what they set up.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
 test: setup check
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-all: setup check
-	$(BIN)/python -m pytest -m "" $(ARGS)
+	$(PYTEST) -m "" $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .
