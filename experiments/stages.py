@@ -8,25 +8,14 @@ M_K with M_0.
 
 from __future__ import annotations
 
-import sys
-
-from tables.arms import Ran, marks, options
+from tables.arms import options
 from tables.save import publish
-from tables.stages import PAPER, neighbours, stages
-
-from mathse.store.run_step import MISTAKES
+from tables.stages import PAPER, marked, neighbours
 
 
 def main() -> None:
     args, overrides = options(__doc__)
-    ran: Ran | None = None
-    try:
-        for exp, _, backbone, model, scored in stages(args, overrides):
-            ran = ran or Ran(exp)
-            ran.add(backbone, model.name, model, marks(exp.seed, scored))
-    except MISTAKES as error:
-        sys.exit(f"mathse: {error}")
-    assert ran is not None
+    ran = marked(args, overrides)
     names = list(next(iter(ran.marks.values())))
     evolved = [name for name in names if name not in ("base", "M_0", "M_final")]
     publish(

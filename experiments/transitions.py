@@ -8,20 +8,18 @@ test problems stay right, stay wrong, are lost and are gained, and draws them as
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tables.arms import Ran, marks, options
+from tables.arms import options
 from tables.compare import Marks, compare
 from tables.save import Captioned, Cells, Section, save, world
-from tables.stages import neighbours, stages
+from tables.stages import marked, neighbours
 
 from mathse.report.charts import save_png
 from mathse.report.charts import stages as charts
 from mathse.statistics import TRANSITIONS, p_value, transitions
-from mathse.store.run_step import MISTAKES
 
 PAPER = {  # CogVLM2, of 2,000, in the order of TRANSITIONS
     "cogvlm2": {
@@ -73,14 +71,7 @@ def cells(rows: Sequence[Mapping[str, Any]]) -> Cells:
 
 def main() -> None:
     args, overrides = options(__doc__)
-    ran: Ran | None = None
-    try:
-        for exp, _, backbone, model, scored in stages(args, overrides):
-            ran = ran or Ran(exp)
-            ran.add(backbone, model.name, model, marks(exp.seed, scored))
-    except MISTAKES as error:
-        sys.exit(f"mathse: {error}")
-    assert ran is not None
+    ran = marked(args, overrides)
     rows = rows_of(ran.marks)
     title = "What each stage gains and loses (Figure 2)"
     caption = (

@@ -13,9 +13,10 @@ from mathse.feedback import Run
 from mathse.figures import family_names
 from mathse.memory import release
 from mathse.store import Artifact
+from mathse.store.run_step import MISTAKES
 from mathse.types import Model
 from mathse.whole import whole
-from tables.arms import backbones, compose, followed, opened, told_score, without
+from tables.arms import Ran, backbones, compose, followed, marks, opened, told_score, without
 
 PAPER = {  # Table 1; M_1 is from a figure that the authors published beside the paper
     "cogvlm2": {"base": 30.85, "M_0": 55.35, "M_1": 58.20, "M_2": 62.35, "M_final": 64.70},
@@ -45,6 +46,19 @@ def stages(args: argparse.Namespace, overrides: Sequence[str]) -> Iterator[Reach
                     told_score(tell, exp, model, scored, index)
                     yield Reached(exp, run, backbone, model, scored)
             release(cycles=True)
+
+
+def marked(args: argparse.Namespace, overrides: Sequence[str]) -> Ran:
+    """Which test problems each of them solved, by backbone and model. A user's mistake ends the command with one line."""
+    ran: Ran | None = None
+    try:
+        for exp, _, backbone, model, scored in stages(args, overrides):
+            ran = ran or Ran(exp)
+            ran.add(backbone, model.name, model, marks(exp.seed, scored))
+    except MISTAKES as error:
+        sys.exit(f"mathse: {error}")
+    assert ran is not None
+    return ran
 
 
 def neighbours(names: Sequence[str]) -> list[tuple[str, str]]:
