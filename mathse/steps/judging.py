@@ -10,7 +10,7 @@ from mathse.feedback import Source
 from mathse.feedback.answer import matches
 from mathse.steps.data import accepted, rejected
 from mathse.steps.shards import in_chunks
-from mathse.store import Artifact, Runtime
+from mathse.store import Artifact, Runtime, means
 from mathse.types import Judged, Solution, read_jsonl
 
 
@@ -47,6 +47,7 @@ def agreement(judged: Sequence[Judged]) -> dict[str, float]:
     }
 
 
+@means(version=2)
 def diagnose(
     out: Path,
     *,
