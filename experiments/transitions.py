@@ -37,7 +37,7 @@ def flows(models: Mapping[str, Marks]) -> list[Counter[tuple[bool, bool]]]:
 
 
 def rows_of(marks: Mapping[str, Mapping[str, Marks]]) -> list[dict[str, Any]]:
-    """A row for each backbone and transition: counts, ours and the paper's percentages, and p of McNemar."""
+    """A row for each backbone and transition: counts, ours and the paper's percentages, and p."""
     pairs = neighbours(list(next(iter(marks.values()))))
     tests = {(row.measure, f"{row.against} → {row.arm}"): row for row in compare(marks, {}, pairs) if row.p is not None}
     rows = []
@@ -86,7 +86,7 @@ def main() -> None:
         world(ran.exp, "CogVLM2 on MathVL-test, 2,000 problems", list(ran.marks)),
         Captioned(caption, cells(rows)),
         f"More gained than lost (or the other way round) is significant at 5 % after Holm in all rows but: {', '.join(weak) or 'none'}. "
-        "p is McNemar's exact test on lost and gained, Holm over the table.",
+        "p is exact, by problem: a problem's gains and losses with all seeds count as one. Holm over the table.",
         *(f"{backbone}, all seeds:\n\n![flow](transitions-{backbone}.png)" for backbone in ran.marks),
     ]
     save(args.out, "transitions", title, sections, rows, ran.exp)

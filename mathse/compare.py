@@ -1,8 +1,8 @@
 """`python -m mathse.compare FOLDER FOLDER … [rule=NAME] [out=FILE.md]`: scores side by side, whoever gave them.
 
 FOLDER is the `out` of `mathse.score` or `mathse.evaluate` (runs/scores/…). The first table has a line for each, with all that the score
-depends on; the second compares each pair on the problems that both have: exact McNemar, or where a problem comes in several versions
-or tries a sign-flip test by problem; p adjusted for all pairs (Holm); and the least difference that so many problems show (80% power).
+depends on; the second compares each pair on the problems that both have: an exact test (McNemar's; versions and tries of one
+problem count as one); p adjusted for all pairs (Holm); and the least difference that so many problems show (80% power).
 What was scored by another rule, parser, extraction or judge is not compared. A third has the types of error, where they were asked for.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 from mathse.report.files import write_text
 from mathse.report.text import markdown
 from mathse.settings import usage
-from mathse.statistics import detectable_difference, holm, mcnemar, p_value, paired_bootstrap, sign_flip
+from mathse.statistics import detectable_difference, holm, p_value, paired_bootstrap, paired_p
 
 SCORING, ASKING = ("benchmark", "rule", "parser", "extraction", "judge"), ("prompt", "decoding")
 
@@ -99,8 +99,7 @@ def pairs_table(scores: Sequence[Score]) -> list[list[str]]:
             [b.right[key] for key in both],
             [a.clusters[key] for key in both],
         )
-        single = len(set(clusters)) == len(both) and {*x, *y} <= {0.0, 1.0}
-        p = mcnemar([v == 1 for v in x], [v == 1 for v in y]) if single else sign_flip(x, y, clusters)
+        p = paired_p(x, y, clusters)
         low, high = paired_bootstrap(x, y, clusters)
         least = detectable_difference(len(set(clusters)), sum(v != w for v, w in zip(x, y, strict=True)) / len(both))
         tested.append((len(rows), p))

@@ -21,15 +21,6 @@ def wilson(correct: int, n: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> float:
-    """The exact two-sided p of McNemar's test: do two models differ on the same problems? 1.0 where they never do."""
-    from scipy.stats import binomtest
-
-    lost = sum(x and not y for x, y in zip(a, b, strict=True))
-    won = sum(y and not x for x, y in zip(a, b, strict=True))
-    return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
-
-
 TRANSITIONS = {"stay right": (True, True), "stay wrong": (False, False), "lost": (True, False), "gained": (False, True)}
 
 
@@ -117,25 +108,43 @@ def paired_bootstrap(
     return bootstrap([y - x for x, y in zip(a, b, strict=True)], clusters, draws=draws, seed=seed)
 
 
-def sign_flip(
-    a: Sequence[float], b: Sequence[float], clusters: Sequence[Hashable], *, draws: int = 10_000, seed: int = 0
+def paired_p(
+    a: Sequence[float], b: Sequence[float], clusters: Sequence[Hashable] = (), *, draws: int = 10_000, seed: int = 0
 ) -> float:
     """The two-sided p of a paired randomisation test by cluster: were the models alike, either could have had either's results.
 
-    For shares of several tries, and for versions of one problem, where McNemar's test would count each as a problem of its own.
+    Of bools it is exact, and McNemar's exact test where each pair is a cluster of its own, as it is without `clusters`; seeds,
+    versions and tries of one problem are one cluster, which McNemar's test would count as problems of their own. Shares of
+    several tries are drawn. 1.0 where the models never differ.
     """
     import numpy as np
 
-    sums, _ = _by_cluster([y - x for x, y in zip(a, b, strict=True)], clusters)
+    sums, _ = _by_cluster([y - x for x, y in zip(a, b, strict=True)], clusters or range(len(a)))
     sums = sums[np.abs(sums) > 1e-12]
     if not len(sums):
         return 1.0
+    if np.all(sums == np.round(sums)):
+        return _chance_as_far(Counter(abs(int(total)) for total in sums), abs(int(sums.sum())))
     generator = np.random.default_rng(seed)
     as_far = 0
     for start in range(0, draws, 500):  # a block at a time, for memory
         signs = generator.integers(0, 2, size=(min(500, draws - start), len(sums))) * 2 - 1
         as_far += int(np.sum(np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9))
     return (as_far + 1) / (draws + 1)
+
+
+def _chance_as_far(sizes: Mapping[int, int], far: int) -> float:
+    """How likely a sum of numbers with signs by chance is at least as `far` from zero; `sizes`: how many there are of each size."""
+    import numpy as np
+    from scipy.stats import binom
+
+    chances, most = np.ones(1), 0  # of the sum of the positive ones, from 0 on
+    for size, n in sizes.items():
+        positive = np.zeros(size * n + 1)
+        positive[::size] = binom.pmf(np.arange(n + 1), n, 0.5)
+        chances, most = np.convolve(chances, positive), most + size * n
+    away = np.abs(2 * np.arange(most + 1) - most)
+    return min(1.0, float(chances[away >= far].sum()))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

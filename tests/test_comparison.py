@@ -19,7 +19,7 @@ from mathse.report.compare.settings import arms
 from mathse.report.parts import Chart, Report, to_markdown
 from mathse.report.run import Run, read_run
 from mathse.report.summary import Scored, summarise
-from mathse.statistics import holm, mcnemar
+from mathse.statistics import holm, paired_p
 from mathse.store import Artifact
 from mathse.types import Judged, Problem, Solution, Verdict, write_jsonl
 
@@ -157,7 +157,7 @@ def test_an_arm_of_which_nobody_said_anything_is_the_default_and_a_sweeps_list_i
 def test_every_arm_is_tested_against_the_first_with_holm(made: Runs) -> None:
     runs = [made.run(range(10)), made.run(range(20), K=3), made.run(range(12), K=4)]
     rows = paired_tests(arms(found(*runs))[0])
-    p = [mcnemar([False] * 10, [True] * 10), mcnemar([False] * 2, [True] * 2)]
+    p = [paired_p([False] * 10, [True] * 10), paired_p([False] * 2, [True] * 2)]
     assert [(row.arm, row.against, row.n) for row in rows] == [("K=3", "K=2", 40), ("K=4", "K=2", 40)]
     assert [row.difference for row in rows] == pytest.approx([0.25, 0.05])
     assert [row.p for row in rows] == pytest.approx(p)

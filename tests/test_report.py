@@ -215,7 +215,7 @@ def test_each_model_is_compared_with_the_one_before_then_the_whole_with_its_star
     assert pairs == [*chain, ("base", "M_2"), ("M_0", "M_2"), ("M_0", "M_final")]
     first = told.summary["comparisons"][0]  # 12 of 60 more are right and none is lost: p = 2 / 2^12
     assert first["difference"] == pytest.approx(0.2)
-    assert first["p_mcnemar"] == pytest.approx(2 / 2**12)
+    assert first["p"] == pytest.approx(2 / 2**12)
 
 
 def test_each_step_is_one_line_with_a_number_words_and_seconds_or_found(told: Told) -> None:

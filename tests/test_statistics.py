@@ -4,6 +4,7 @@ import itertools
 import math
 
 import pytest
+from scipy.stats import binomtest
 
 from mathse.statistics import (
     best_of_n,
@@ -11,8 +12,8 @@ from mathse.statistics import (
     detectable_difference,
     holm,
     majority,
-    mcnemar,
     paired_bootstrap,
+    paired_p,
     pass_at_k,
     wilson,
 )
@@ -35,11 +36,36 @@ def test_the_papers_transitions_give_its_accuracies_and_their_p_values(
     b = [True] * right + [False] * (lost + wrong) + [True] * won
     assert 100 * sum(a) / 2000 == pytest.approx(before)
     assert 100 * sum(b) / 2000 == pytest.approx(after)
-    assert mcnemar(a, b) == pytest.approx(p, rel=0.25)
+    assert paired_p(a, b) == pytest.approx(p, rel=0.25)
 
 
 def test_models_that_never_differ_have_p_1() -> None:
-    assert mcnemar([True, False], [True, False]) == 1.0
+    assert paired_p([True, False], [True, False]) == 1.0
+
+
+@pytest.mark.parametrize(("lost", "won"), [(0, 1), (3, 3), (5, 12), (215, 705), (0, 2000)])
+def test_p_is_mcnemars_where_each_pair_stands_alone(lost: int, won: int) -> None:
+    a, b = [True] * lost + [False] * won + [True] * 7, [False] * lost + [True] * won + [True] * 7
+    assert paired_p(a, b) == pytest.approx(binomtest(won, won + lost).pvalue, rel=1e-9)
+
+
+def test_p_by_cluster_is_that_of_all_signs_gone_through() -> None:
+    a = [0, 1, 0, 0, 1, 0, 0, 0, 0, 1]
+    b = [1, 0, 1, 1, 1, 1, 1, 1, 0, 0]
+    clusters = list("aabbbccdde")
+    sums = [sum(y - x for x, y, c in zip(a, b, clusters, strict=True) if c == cluster) for cluster in "abcde"]
+    assert sorted(sums) == [-1, 0, 1, 2, 2]
+    signs = list(itertools.product((-1, 1), repeat=5))
+    far = sum(abs(sum(s * t for s, t in zip(sign, sums, strict=True))) >= abs(sum(sums)) for sign in signs)
+    assert paired_p(a, b, clusters) == pytest.approx(far / len(signs))
+    halves = ([x / 2 for x in a], [y / 2 for y in b])  # shares of tries are drawn, and agree
+    assert paired_p(*halves, clusters) == pytest.approx(far / len(signs), abs=0.03)
+
+
+def test_a_problem_that_turns_with_each_of_three_seeds_counts_once() -> None:
+    a, b, problems = [False] * 24, [True] * 24, [place // 3 for place in range(24)]
+    assert paired_p(a, b, problems) == pytest.approx(2 / 2**8)
+    assert paired_p(a, b) == pytest.approx(2 / 2**24)
 
 
 def test_the_interval_of_the_orms_false_accepts_obeys_the_rule_of_three() -> None:

@@ -1,7 +1,7 @@
 """Arms compared on the same cases of the same seed.
 
-Exact McNemar p over all pairs, adjusted for all comparisons of the table (Holm), and the 95 % interval of the difference, drawn by
-problem, since a problem returns with each seed. How far training itself scatters is seen in the differences by seed.
+An exact p, adjusted for all comparisons of the table (Holm), and the 95 % interval of the difference, both by problem, since a
+problem returns with each seed. How far training itself scatters is seen in the differences by seed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mathse.statistics import holm, mcnemar, p_value, paired_bootstrap, wilson
+from mathse.statistics import holm, p_value, paired_bootstrap, paired_p, wilson
 
 
 class Case(NamedTuple):
@@ -65,7 +65,8 @@ def compare(measures: Mapping[str, Mapping[str, Marks]], paper: Paper, pairs: Se
 def _against(measure: str, marks: Mapping[str, Marks], paper: Mapping[str, float | None], a: str, b: str) -> Row:
     cases = [case for case in marks[a] if case in marks[b]]
     before, after = ([marks[name][case] for case in cases] for name in (a, b))
-    low, high = paired_bootstrap(before, after, [case.problem for case in cases])
+    problems = [case.problem for case in cases]
+    low, high = paired_bootstrap(before, after, problems)
     seeds = dict.fromkeys(case.seed for case in cases)
     by_seed = []
     for seed in seeds:
@@ -84,7 +85,7 @@ def _against(measure: str, marks: Mapping[str, Marks], paper: Mapping[str, float
         low=100 * low if low < high else None,
         high=100 * high if low < high else None,
         by_seed=", ".join(by_seed),
-        p=mcnemar(before, after),
+        p=paired_p(before, after, problems),
         paper_difference=None if before_theirs is None or theirs is None else theirs - before_theirs,
     )
 
@@ -160,8 +161,8 @@ def _signed(points: float | None) -> str:
 
 
 HOW = (
-    "Percent; differences in points, on the same cases of the same seed. Intervals are drawn by problem (none where all cases are alike), "
-    "p is McNemar's exact test over all pairs, Holm is over all p of the table. Where n is small, an interval may leave out zero and "
-    "p be large: p decides. "
-    "It takes a problem's pairs with several seeds for independent; what seeds change is in the column by seed."
+    "Percent; differences in points, on the same cases of the same seed. A problem's pairs with all seeds stay together in the interval "
+    "(none where all cases are alike) and in p: an exact paired randomisation test, which with one seed is McNemar's. Holm is over all "
+    "p of the table. Where n is small, an interval may leave out zero and p be large: p decides. Both are of the problems; how far "
+    "training itself scatters is in the column by seed."
 )

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from mathse.statistics import mcnemar, wilson
+from mathse.statistics import paired_p, wilson
 from mathse.store import Artifact
 from mathse.types import Judged, read_jsonl
 
@@ -119,17 +119,17 @@ def comparisons(scores: Sequence[Scored]) -> list[dict[str, Any]]:
             "a": a.name,
             "b": b.name,
             "difference": b.artifact.metrics["accuracy"] - a.artifact.metrics["accuracy"],
-            "p_mcnemar": paired_p(a, b),
+            "p": p_between(a, b),
         }
         for a, b in pairs
     ]
 
 
-def paired_p(a: Scored, b: Scored) -> float:
-    """McNemar's p of two models on the problems that both answered."""
+def p_between(a: Scored, b: Scored) -> float:
+    """The exact paired p of two models on the problems that both answered; several tries of one count as one."""
     before, after = a.by_problem, b.by_problem
     both = [key for key in before if key in after]
-    return mcnemar([before[key] for key in both], [after[key] for key in both])
+    return paired_p([before[key] for key in both], [after[key] for key in both], [problem for problem, _ in both])
 
 
 def by_part(scored: Scored, part: str) -> dict[str, tuple[int, int]]:

@@ -90,11 +90,11 @@ def _the(role: str) -> str:
 def results(summary: Mapping[str, Any]) -> list[list[str]]:
     """The table of models, header first: accuracy, interval, change against the one before, paired p."""
     rows = [["model", "accuracy", "95% interval", "change", "paired p"]]
-    steps = [{"difference": None, "p_mcnemar": None}, *summary["comparisons"]]
+    steps = [{"difference": None, "p": None}, *summary["comparisons"]]
     for model, step in zip(summary["models"], steps, strict=False):
         low, high = model["ci95"]
         change = "" if step["difference"] is None else f"{100 * step['difference']:+.1f}"
-        p = "" if step["p_mcnemar"] is None else p_value(step["p_mcnemar"])
+        p = "" if step["p"] is None else p_value(step["p"])
         rows.append(
             [model["name"], f"{100 * model['accuracy']:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", change, p]
         )
@@ -193,15 +193,15 @@ def closing(summary: Mapping[str, Any], folder: Path, store: str, tracked: str) 
 def further(summary: Mapping[str, Any]) -> list[str]:
     """The comparisons of models that do not follow each other, a line each."""
     rest = summary["comparisons"][max(0, len(summary["models"]) - 1) :]
-    return [f"{c['a']} to {c['b']}: {100 * c['difference']:+.1f} points, p {p_value(c['p_mcnemar'])}" for c in rest]
+    return [f"{c['a']} to {c['b']}: {100 * c['difference']:+.1f} points, p {p_value(c['p'])}" for c in rest]
 
 
 def comparison_table(summary: Mapping[str, Any]) -> list[list[str]]:
     """The comparisons of two models each, header first, with p adjusted for all of them."""
     compared = summary["comparisons"]
-    adjusted = holm([c["p_mcnemar"] for c in compared])
+    adjusted = holm([c["p"] for c in compared])
     rows = [
-        [c["a"], c["b"], f"{100 * c['difference']:+.1f}", p_value(c["p_mcnemar"]), p_value(p)]
+        [c["a"], c["b"], f"{100 * c['difference']:+.1f}", p_value(c["p"]), p_value(p)]
         for c, p in zip(compared, adjusted, strict=True)
     ]
     return [["from", "to", "change", "p", "p (Holm)"], *rows]

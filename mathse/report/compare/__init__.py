@@ -132,7 +132,7 @@ def paired(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
         return []
     words = (
         f"Each arm's last model against that of the first, {found[0].label}, on the same problems of the same seed: difference in points, "
-        "its 95 % interval (drawn by problem), exact McNemar p, and p after Holm for all of them. Name another run first to change that."
+        "its 95 % interval (drawn by problem), exact p (by problem too), and after Holm. Name another run first to change that."
     )
     table = [["arm", "points", "95% interval", "p", "p (Holm)", "n"], *map(_test, rows)]
     no = [row.arm for row in rows if row.adjusted >= 0.05]

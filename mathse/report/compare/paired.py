@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mathse.report.compare.settings import Arm
 from mathse.report.run import Run
 from mathse.report.summary import Scored
-from mathse.statistics import holm, mcnemar, paired_bootstrap
+from mathse.statistics import holm, paired_bootstrap, paired_p
 
 Case = tuple[str, str, int]  # a seed, a problem, and which of its tries
 
@@ -40,8 +40,8 @@ def cases(arm: Arm) -> dict[Case, bool]:
 
 @dataclass(frozen=True)
 class Pair:
-    """An arm against another on the cases that both have: points, their 95 % interval by problem, exact McNemar p, and p after Holm
-    over all tests of the comparison."""
+    """An arm against another on the cases that both have: points, their 95 % interval and exact p by problem (see
+    `mathse.statistics.paired_p`), and p after Holm over all tests of the comparison."""
 
     arm: str
     against: str
@@ -63,8 +63,9 @@ def paired_tests(found: Sequence[Arm]) -> list[Pair]:
         both = [case for case in before if case in after]
         if both:
             a, b = [before[case] for case in both], [after[case] for case in both]
-            interval = paired_bootstrap(a, b, [case[1] for case in both], draws=2000)
-            rows.append((arm.label, len(both), (sum(b) - sum(a)) / len(both), interval, mcnemar(a, b)))
+            problems = [case[1] for case in both]
+            interval = paired_bootstrap(a, b, problems, draws=2000)
+            rows.append((arm.label, len(both), (sum(b) - sum(a)) / len(both), interval, paired_p(a, b, problems)))
     adjusted = holm([row[-1] for row in rows])
     return [
         Pair(label, first.label, n, difference, interval, p, q)

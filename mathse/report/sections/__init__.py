@@ -68,7 +68,7 @@ def stats(run: Run) -> list[Stat]:
         )
         for step in run.summary.get("comparisons", []):
             if (step["a"], step["b"]) == ("M_0", last["name"]):
-                words = f"points, p {p_value(step['p_mcnemar'])}"
+                words = f"points, p {p_value(step['p'])}"
                 found.append(Stat("Over M_0", f"{100 * step['difference']:+.1f}", words))
     kept = run.audit.get("D_SFT")
     if kept:

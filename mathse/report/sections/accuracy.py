@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from mathse.report.charts import stages as charts
 from mathse.report.parts import Chart, Notice, Part, Section, Table, Text, section, tried
 from mathse.report.run import Run
-from mathse.report.summary import Scored, by_part, paired_p
+from mathse.report.summary import Scored, by_part, p_between
 from mathse.report.text import comparison_table, results
 from mathse.statistics import TRANSITIONS, p_value, transitions
 
@@ -20,7 +20,7 @@ def accuracy(run: Run) -> list[Section]:
         return section("accuracy", "Accuracy", Notice("No model has been evaluated yet."))
     first = models[0]
     words = (
-        f"On {first['n']} test problems ({first['benchmark']}), with 95 % Wilson intervals; change in points and exact McNemar p against "
+        f"On {first['n']} test problems ({first['benchmark']}), with 95 % Wilson intervals; change in points and exact paired p against "
         "the model above."
     )
     said = "; ".join(f"{model['name']} {100 * model['accuracy']:.1f} %" for model in models)
@@ -51,7 +51,7 @@ def stage_by_stage(scores: Sequence[Scored]) -> list[Part]:
     table = [["from, to", *TRANSITIONS, "p"]]
     for (a, b), f in zip(pairs, flows, strict=True):
         table.append(
-            [f"{a.name} → {b.name}", *(str(f[pair]) for pair in TRANSITIONS.values()), p_value(paired_p(a, b))]
+            [f"{a.name} → {b.name}", *(str(f[pair]) for pair in TRANSITIONS.values()), p_value(p_between(a, b))]
         )
     said = "; ".join(f"{row[0]}: {row[4]} gained, {row[3]} lost" for row in table[1:])
     chart = Chart(
