@@ -12,9 +12,9 @@ import pytest
 from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.config import CONF, load
 from mathse.feedback import Feedback, Source, parse_verdict
+from mathse.feedback.asking import ask_for_verdict
 from mathse.feedback.both import Both
 from mathse.feedback.completions import Completer, Completions, begun_after_each_step
-from mathse.feedback.orm import ask_for_verdict
 from mathse.feedback.prm import ProcessReward, Scores, StepJudge, verdict_of
 from mathse.feedback.self import SelfCritic, SelfCritique, ask_for_critique
 from mathse.feedback.teacher import TeacherCritic, ask_for_annotation, reveals

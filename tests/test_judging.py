@@ -15,11 +15,12 @@ from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.backbones.wardrobe import Wardrobe
 from mathse.feedback import Source
 from mathse.feedback.answer import AnswerMatch
+from mathse.feedback.asking import ask_for_verdict, verdict_of
 from mathse.feedback.both import PreparedBoth
 from mathse.feedback.completions import Completer, Completions
 from mathse.feedback.gold_hint import GoldHint
 from mathse.feedback.none import NoFeedback
-from mathse.feedback.orm import TrainedOrm, ask_for_verdict, verdict_of
+from mathse.feedback.orm import TrainedOrm
 from mathse.feedback.prm import StepJudge
 from mathse.feedback.self import SelfCritic
 from mathse.feedback.teacher import TeacherCritic

@@ -12,7 +12,8 @@ import pytest
 from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.config import load
 from mathse.feedback import parse_verdict
-from mathse.feedback.orm import ask_for_verdict, by_threshold, openings, verdicts_by
+from mathse.feedback.asking import ask_for_verdict, openings, verdicts_by
+from mathse.feedback.orm import by_threshold
 from mathse.settings import settings
 from mathse.steps.annotate import annotate, chosen
 from mathse.steps.data import remaining

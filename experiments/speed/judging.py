@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from mathse.config import load
-from mathse.feedback.orm import Orm, TrainedOrm, ask_for_verdict, verdict_of
+from mathse.feedback.asking import ask_for_verdict, verdict_of
+from mathse.feedback.orm import Orm, TrainedOrm
 from mathse.feedback.verdicts import settled
 from mathse.generation import Completion, Sampling
 from mathse.steps.data import draw, remaining

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mathse.feedback import Run
-from mathse.feedback.orm import ASKING, verdicts_by
+from mathse.feedback.asking import ASKING, verdicts_by
 from mathse.feedback.verdicts import READING
 from mathse.settings import settings
 from mathse.store import Artifact, Runtime

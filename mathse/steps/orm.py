@@ -9,7 +9,7 @@ from pathlib import Path
 from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
 from mathse.feedback import Source
-from mathse.feedback.orm import JUDGE, REFERENCE, SAME, ask_for_verdict
+from mathse.feedback.asking import JUDGE, REFERENCE, SAME, ask_for_verdict
 from mathse.fit import Fit
 from mathse.steps.sft import share, train
 from mathse.steps.shards import in_chunks
