@@ -24,7 +24,7 @@ def run(cfg: DictConfig, overrides: Sequence[str] | None = None) -> str:
     """
     from mathse.config import experiment
     from mathse.plan.bill import plan
-    from mathse.preflight import check
+    from mathse.preflight.check import check
     from mathse.report import Reporter, run_name
     from mathse.store import Store
     from mathse.whole import whole

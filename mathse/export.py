@@ -97,7 +97,7 @@ def write_merged(backbone: Any, adapter: Path, out: Path) -> None:
 
 
 def _check_memory(backbone: Any) -> None:
-    from mathse.preflight import available, gib
+    from mathse.preflight.memory import available, gib
 
     needed, room = 4.0 * sum(backbone.shape().parameters.values()), available("cpu")
     if needed > room:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from mathse import preflight
 from mathse.backbones import Batch, Loaded
 from mathse.backbones.cogvlm2 import CogVLM2
 from mathse.backbones.internvl25 import InternVL25
@@ -19,7 +18,10 @@ from mathse.backbones.loading import Member
 from mathse.backbones.qlora import Lora
 from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.config import CONF, Experiment, load
-from mathse.preflight import GIB, Job, Need, jobs, measure, needs, refuse
+from mathse.preflight.__main__ import main
+from mathse.preflight.check import check, refuse
+from mathse.preflight.measure import measure
+from mathse.preflight.memory import GIB, Job, Need, jobs, needs
 from mathse.steps.generate import ask
 from mathse.training import recompute
 from mathse.types import Problem, Turn
@@ -47,7 +49,7 @@ def seven(tmp_path: Path) -> Experiment:
 
 
 def test_the_tiny_table_shows_parts_memory_mask_loss_and_round_trip(capsys: pytest.CaptureFixture[str]) -> None:
-    preflight.main([])
+    main([])
     out = capsys.readouterr().out
     for words in (
         "student: qwen2vl",
@@ -130,11 +132,11 @@ def test_a_run_at_real_scale_ends_in_one_line_before_anything_is_computed(tmp_pa
 
 def test_check_reads_the_files_of_every_model_that_is_asked(folder: Path) -> None:
     judge = ["backbone@orm.backbone=qwen2vl", f"orm.backbone.checkpoint={folder}"]
-    preflight.check(load(*judge))
+    check(load(*judge))
     (folder / "model.safetensors").unlink()
     with pytest.raises(ValueError, match=r"model\.safetensors: .*missing"):
-        preflight.check(load(*judge))
-    preflight.check(load(*judge, "judge=answer", "feedback=answer"))
+        check(load(*judge))
+    check(load(*judge, "judge=answer", "feedback=answer"))
 
 
 def kept_bytes(loaded: Loaded, batch: Batch) -> int:
