@@ -6,12 +6,13 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from endpoint import Endpoint
 
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -45,6 +46,22 @@ def problems(tmp_path_factory: pytest.TempPathFactory) -> list[Problem]:
 def folder(tmp_path: Path) -> Path:
     """A copy of the shipped Qwen2-VL, to be damaged."""
     return Path(shutil.copytree(TINY / "qwen2vl", tmp_path / "copy"))
+
+
+KEY = "sk-test-0123456789abcdefghij"
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A teacher's key in the environment."""
+    monkeypatch.setenv("TEACHER_KEY", KEY)
+
+
+@pytest.fixture
+def endpoint(key: None) -> Iterator[Endpoint]:
+    """An endpoint that takes it."""
+    with Endpoint(key=KEY) as running:
+        yield running
 
 
 GOLDEN = Path(os.environ.get("MATHSE_GOLDEN", Path(__file__).parent.parent.parent / "shared" / "golden"))

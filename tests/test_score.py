@@ -1,24 +1,19 @@
-"""Stored responses are scored as their authors scored them; what is wrong with a file of them is said."""
+"""Stored responses are scored, and what is wrong with a file of them is said; the judge of what no rule decides."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from endpoint import Endpoint
+from test_rules import vista
 
-from mathse.answers.values import value
 from mathse.benchmarks.judge import settle
-from mathse.benchmarks.mathvision import extracted, same
-from mathse.benchmarks.mathvista import MathVista, authors, distance, nearest
-from mathse.benchmarks.responses import read_responses
-from mathse.benchmarks.scoring import Response, lenient, strict
+from mathse.benchmarks.scoring import Response, lenient
 from mathse.benchmarks.tables import decided, tally
 from mathse.config import load
 from mathse.score import main, score
@@ -30,298 +25,6 @@ def jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 
-
-# ---- the authors' own numbers --------------------------------------------------------------------------------------
-
-
-def test_mathvistas_published_accuracies_come_out_of_the_stored_extractions(
-    tmp_path: Path, beside: Callable[[str], Path]
-) -> None:
-    folder = beside("data/mathvista-outputs")
-    expected = json.loads((folder / "expected.json").read_text())
-    for model, numbers in expected.items():
-        words = [f"problems={folder}/problems.jsonl", f"responses={folder}/outputs/{model}.jsonl", f"out={tmp_path}"]
-        published = json.loads((folder / "scores" / f"scores_{model}.json").read_text())["average"]
-        result = score(["benchmark=mathvista", *words]).result
-        assert result["n"] == 1000
-        assert f"{100 * result['accuracy']:.1f}" == f"{float(published['accuracy']):.1f}"
-        assert result["correct"] == numbers["rule_int"]
-        assert (
-            score(["benchmark=mathvista", "rule=authors-today", *words]).result["correct"] == numbers["rule_int_float"]
-        )
-        for part in ("task", "context", "grade", "source", "language"):
-            assert {name: [cell["correct"], cell["n"]] for name, cell in result["by"][part].items()} == (
-                numbers["breakdown_int"][part]
-            )
-
-
-def test_mathvistas_leaderboard_columns_are_reproduced(tmp_path: Path, beside: Callable[[str], Path]) -> None:
-    folder = beside("data/mathvista-outputs")
-    published = json.loads((folder / "published_leaderboard.json").read_text())["minigpt4_llama2"]
-    words = [
-        f"problems={folder}/problems.jsonl",
-        f"responses={folder}/outputs/minigpt4_llama2.jsonl",
-        f"out={tmp_path}",
-    ]
-    cells = score(["benchmark=mathvista", *words]).result["by"]["leaderboard"]
-    assert {name: round(100 * cell["accuracy"], 1) for name, cell in cells.items()} == published
-
-
-def test_our_extraction_from_mathvistas_raw_responses_scores_as_the_stored_one(beside: Callable[[str], Path]) -> None:
-    folder = beside("data/mathvista-outputs")
-    benchmark = load("benchmark=mathvista").benchmark
-    assert isinstance(benchmark, MathVista)
-    problems = benchmark.stored_problems(folder / "problems.jsonl")
-    for path in sorted((folder / "outputs").glob("*.jsonl")):
-        responses = read_responses(path, benchmark, problems).responses
-        raw = {key: dataclasses.replace(r, stored=None, own=True) for key, r in responses.items()}
-        rule = benchmark.rules()["authors-2023"]
-        theirs, ours = (tally(benchmark, problems, decided(rule, problems, some)) for some in (responses, raw))
-        assert abs(theirs["accuracy"] - ours["accuracy"]) <= 0.015, path.stem
-
-
-def test_mathvisions_published_counts_come_out_of_the_raw_responses(
-    tmp_path: Path, beside: Callable[[str], Path]
-) -> None:
-    folder = beside("data/mathvision-outputs")
-    for model, numbers in json.loads((folder / "expected.json").read_text()).items():
-        words = [f"problems={folder}/test.jsonl", f"responses={folder}/outputs/{model}.jsonl", f"out={tmp_path}"]
-        started = time.monotonic()
-        result = score(["benchmark=mathvision", *words]).result
-        assert result["identity"]["extraction"] == "own"
-        assert time.monotonic() - started < 30
-        assert (result["n"], result["correct"]) == (3040, numbers["stored_correct"])
-
-
-def test_dynamaths_tables_give_their_average_worst_case_and_always_wrong(
-    tmp_path: Path, beside: Callable[[str], Path]
-) -> None:
-    folder = beside("data/dynamath-tables")
-    for model, numbers in json.loads((folder / "expected.json").read_text()).items():
-        result = score(["benchmark=dynamath", f"responses={folder}/{model}.csv", f"out={tmp_path}"]).result
-        for key, number in numbers.items():
-            assert result[key] == pytest.approx(number, abs=5e-5), (model, key)
-
-
-# ---- the rules -----------------------------------------------------------------------------------------------------
-
-
-def vista(**facts: Any) -> Problem:
-    choices = facts.pop("choices", ())
-    return Problem("1", "?", (), "A" if choices else facts["answer"], choices, facts={"precision": None, **facts})
-
-
-SHADES = ("light blue", "blue", "red")
-
-
-@pytest.mark.parametrize(
-    ("extraction", "choice"),
-    [
-        ("(b) light blue", "blue"),
-        ("C", "red"),
-        ("c", "red"),
-        ("blues", "blue"),
-        ("", "red"),
-        ("Z", "red"),
-        ("(Z) blue", "red"),
-    ],
-)
-def test_mathvista_takes_a_letters_choice_or_the_nearest(extraction: str, choice: str) -> None:
-    assert nearest(extraction, SHADES) == choice
-
-
-@pytest.mark.parametrize(
-    ("kind", "answer", "extraction", "in_2023", "today"),
-    [
-        ("integer", "10", "10", "correct", "correct"),
-        ("integer", "10", "10.0", "wrong", "correct"),
-        ("integer", "10", "10 cm", "wrong", "wrong"),
-        ("integer", "10", "inf", "wrong", "wrong"),
-        ("integer", "10", "9" * 10_000, "wrong", "wrong"),
-        ("float", "1.2", "1.249", "correct", "correct"),
-        ("list", "[1, 2]", "[1, 2]", "correct", "correct"),
-        ("list", "[1, 2]", "[1,2]", "wrong", "wrong"),
-    ],
-)
-def test_mathvistas_numbers_by_the_rule_of_2023_and_of_today(
-    kind: str, answer: str, extraction: str, in_2023: str, today: str
-) -> None:
-    problem = vista(answer=answer, answer_type=kind, precision=1)
-    response = Response("1", "", extraction, own=False)
-    assert authors(problem, response, integer=2023).status == in_2023
-    assert authors(problem, response, integer="today").status == today
-
-
-def test_the_edit_distance_is_levenshteins() -> None:
-    def slow(a: str, b: str) -> int:
-        row = list(range(len(b) + 1))
-        for i, x in enumerate(a, start=1):
-            above, row = row, [i]
-            for j, y in enumerate(b, start=1):
-                row.append(min(above[j] + 1, row[-1] + 1, above[j - 1] + (x != y)))
-        return row[-1]
-
-    dice = random.Random(0)
-    for _ in range(300):
-        a, b = ("".join(dice.choice("abc ") for _ in range(dice.randrange(12))) for _ in range(2))
-        assert distance(a, b) == slow(a, b), (a, b)
-
-
-@pytest.mark.parametrize(
-    ("response", "answer"),
-    [
-        ("So the answer is (C).", "c"),
-        ("B\nbecause", "b"),
-        ("The answer is 12. It follows", "12"),
-        ("the sum is 7.", "7"),
-        (r"First \boxed{3}, so \boxed{\frac{1}{2}}", r"\frac{1}{2}"),
-        (r"\boxed{x = 5 \text{ units}}", "5"),
-        (r"\boxed{90^\circ}", "90"),
-        ("nothing", "nothing"),
-        ("", ""),
-    ],
-)
-def test_mathvisions_rule_takes_its_answer(response: str, answer: str) -> None:
-    assert extracted(response) == answer
-
-
-@pytest.mark.parametrize(
-    ("reference", "answer", "equal"),
-    [
-        ("C", "c", True),
-        ("8.0", "8", True),
-        (r"$\frac{10}{91}$", r"\frac{1}{9}", True),
-        ("3: 2", r"\frac{3}{2}", True),
-        ("(3,-4)", "(3.001,-4)", True),
-        (r"$\frac{3^{1008}-1}{3^{1009}}$", r"\frac{1}{3}", True),
-        ("(3,-4)", "(3,4)", False),
-        ("5", "5cm", False),
-        ("5", "", False),
-        ("9", "9**9**9", False),
-        ("0", "__import__('os').system('true')", False),
-    ],
-)
-def test_mathvision_compares_strings_lists_and_numbers_to_two_decimals(
-    reference: str, answer: str, equal: bool
-) -> None:
-    assert same(reference, answer) is equal
-
-
-@pytest.mark.parametrize(
-    ("text", "number"),
-    [
-        ("60", 60),
-        ("1,234.5", 1234.5),
-        (r"\frac12", 0.5),
-        (r"\frac{\sqrt3}{2}", 0.8660254),
-        (r"2\sqrt{3}\cdot\pi", 10.8827962),
-        (r"\sqrt[3]{-8}", None),
-        (r"\sqrt[3]{8}", 2),
-        (r"-2^2", -4),
-        (r"\sin(\frac{\pi}{6})", 0.5),
-        (r"|{-3}| + 4!", 27),
-        (r"25\%", 0.25),
-        ("5)", 5),
-        ("2x", None),
-        ("1/0", None),
-        ("9^9^9", None),
-        ("9^{9^{9^9}}", None),
-        ("(" * 100 + "1" + ")" * 100, None),
-        ("1" * 300, None),
-        ("-" * 199 + "1", -1),
-        ("", None),
-        ("(1).__class__", None),
-    ],
-)
-def test_a_latex_number_has_its_value_and_nothing_else_has_one(text: str, number: float | None) -> None:
-    found = value(text)
-    assert found is None if number is None else found == pytest.approx(number)
-
-
-@pytest.mark.parametrize(
-    ("reference", "text", "by_strict", "by_lenient"),
-    [
-        ("12", "The answer to this problem is 12", "correct", "correct"),
-        ("12", "So we get 12", "wrong", "correct"),
-        (r"2\sqrt{3}", r"\boxed{\sqrt{12}}", "wrong", "correct"),
-        ("6.28", r"\boxed{2\pi}", "wrong", "correct"),
-        ("6.28", r"\boxed{2}", "wrong", "wrong"),
-        ("12", "no idea", "wrong", "wrong"),
-        ("a square", r"\boxed{square}", "wrong", "undecided"),
-    ],
-)
-def test_the_strict_and_the_lenient_rule(reference: str, text: str, by_strict: str, by_lenient: str) -> None:
-    problem = Problem("1", "?", (), reference)
-    assert strict(problem, Response("1", text)).status == by_strict
-    assert lenient(problem, Response("1", text)).status == by_lenient
-
-
-class Yes:
-    """A judge that says yes to what holds a word, nonsense to another, no to the rest; it keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def __call__(self, chats: Sequence[Chat], *, schema: dict[str, Any] | None = None, index: int = 0) -> list[str]:
-        self.asked += [chat[0].text for chat in chats]
-        return [
-            "Surely." if "circle" in chat[0].text else json.dumps({"same": "Answer: square" in chat[0].text})
-            for chat in chats
-        ]
-
-
-def test_a_judge_is_asked_only_what_the_rule_cannot_decide_and_its_nonsense_decides_nothing() -> None:
-    problems = [Problem(str(n), "What is it?", (), "a square" if n else "5") for n in range(5)]
-    texts = ["Answer: 6", "Answer: a square", "Answer: square", "Answer: circle", "Answer: rhombus"]
-    responses = {str(n): Response(str(n), text) for n, text in enumerate(texts)}
-    teacher = Yes()
-    outcomes = settle(problems, responses, decided(lenient, problems, responses), teacher)
-    assert [(outcome.status, outcome.by) for outcome in outcomes] == [
-        ("wrong", "rule"),
-        ("correct", "rule"),
-        ("correct", "judge"),
-        ("undecided", "rule"),
-        ("wrong", "judge"),
-    ]
-    assert len(teacher.asked) == 3
-    counts = tally(load("benchmark=jsonl").benchmark, problems, outcomes)  # type: ignore[arg-type]
-    assert (counts["decided"], counts["undecided"]) == ({"rule": 2, "judge": 2}, 1)
-
-
-def test_the_judge_is_asked_through_the_teachers_client_once_and_is_part_of_the_identity(tmp_path: Path) -> None:
-    """MathVerse without stored judgements: what matches is decided by the rule, the judge is asked about the rest."""
-
-    def judge(body: dict[str, Any]) -> str:
-        return json.dumps({"same": "seven" in body["messages"][0]["content"]}) if body["model"] == "j" else "?"
-
-    rows = [
-        {**VERSE, "sample_index": str(n), "model_answer": said}
-        for n, said in enumerate(["B", "seven", "none", "what?"])
-    ]
-    words = [f"problems={jsonl(tmp_path / 'p', rows)}", f"responses={jsonl(tmp_path / 'r', rows)}", f"out={tmp_path}"]
-    with Endpoint(answer=judge) as endpoint:
-        endpoint.faults += ["429", "garbled"]
-        reached = [
-            f"teacher.base_url={endpoint.url}",
-            "teacher.key_env=null",
-            "teacher.model=j",
-            "teacher.backoff=0.01",
-        ]
-        words += [
-            "benchmark=mathverse",
-            "rule=authors-judge",
-            "teacher=openai",
-            *reached,
-            f"teacher.cache={tmp_path / 'cache'}",
-        ]
-        result = score(words).result
-        assert score(words).result == result
-        assert len(endpoint.seen) == 5  # three questions, two of them asked again, none by the second run
-    assert (result["correct"], result["decided"], result["undecided"]) == (2, {"rule": 1, "judge": 3}, 0)
-    assert (result["identity"]["judge"]["model"], len(result["identity"]["judge"]["prompt"])) == ("j", 12)
-
-
-# ---- files ---------------------------------------------------------------------------------------------------------
 
 PROBLEMS = [{"id": str(n), "question": f"What is {n}?", "answer": str(n), "source": "ab"[n % 2]} for n in range(1, 6)]
 
@@ -537,7 +240,75 @@ def test_an_unknown_rule_names_those_there_are(tmp_path: Path) -> None:
         run(tmp_path, [{"id": "1", "response": "1"}], "rule=fair")
 
 
-# ---- problems ------------------------------------------------------------------------------------------------------
+# ---- the judge ----
+
+
+class Yes:
+    """A judge that says yes to what holds a word, nonsense to another, no to the rest; it keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, chats: Sequence[Chat], *, schema: dict[str, Any] | None = None, index: int = 0) -> list[str]:
+        self.asked += [chat[0].text for chat in chats]
+        return [
+            "Surely." if "circle" in chat[0].text else json.dumps({"same": "Answer: square" in chat[0].text})
+            for chat in chats
+        ]
+
+
+def test_a_judge_is_asked_only_what_the_rule_cannot_decide_and_its_nonsense_decides_nothing() -> None:
+    problems = [Problem(str(n), "What is it?", (), "a square" if n else "5") for n in range(5)]
+    texts = ["Answer: 6", "Answer: a square", "Answer: square", "Answer: circle", "Answer: rhombus"]
+    responses = {str(n): Response(str(n), text) for n, text in enumerate(texts)}
+    teacher = Yes()
+    outcomes = settle(problems, responses, decided(lenient, problems, responses), teacher)
+    assert [(outcome.status, outcome.by) for outcome in outcomes] == [
+        ("wrong", "rule"),
+        ("correct", "rule"),
+        ("correct", "judge"),
+        ("undecided", "rule"),
+        ("wrong", "judge"),
+    ]
+    assert len(teacher.asked) == 3
+    counts = tally(load("benchmark=jsonl").benchmark, problems, outcomes)  # type: ignore[arg-type]
+    assert (counts["decided"], counts["undecided"]) == ({"rule": 2, "judge": 2}, 1)
+
+
+def test_the_judge_is_asked_through_the_teachers_client_once_and_is_part_of_the_identity(tmp_path: Path) -> None:
+    """MathVerse without stored judgements: what matches is decided by the rule, the judge is asked about the rest."""
+
+    def judge(body: dict[str, Any]) -> str:
+        return json.dumps({"same": "seven" in body["messages"][0]["content"]}) if body["model"] == "j" else "?"
+
+    rows = [
+        {**VERSE, "sample_index": str(n), "model_answer": said}
+        for n, said in enumerate(["B", "seven", "none", "what?"])
+    ]
+    words = [f"problems={jsonl(tmp_path / 'p', rows)}", f"responses={jsonl(tmp_path / 'r', rows)}", f"out={tmp_path}"]
+    with Endpoint(answer=judge) as endpoint:
+        endpoint.faults += ["429", "garbled"]
+        reached = [
+            f"teacher.base_url={endpoint.url}",
+            "teacher.key_env=null",
+            "teacher.model=j",
+            "teacher.backoff=0.01",
+        ]
+        words += [
+            "benchmark=mathverse",
+            "rule=authors-judge",
+            "teacher=openai",
+            *reached,
+            f"teacher.cache={tmp_path / 'cache'}",
+        ]
+        result = score(words).result
+        assert score(words).result == result
+        assert len(endpoint.seen) == 5  # three questions, two of them asked again, none by the second run
+    assert (result["correct"], result["decided"], result["undecided"]) == (2, {"rule": 1, "judge": 3}, 0)
+    assert (result["identity"]["judge"]["model"], len(result["identity"]["judge"]["prompt"])) == ("j", 12)
+
+
+# ---- problems ----
 
 
 def test_problems_of_a_local_file_come_with_their_pictures(tmp_path: Path) -> None:
