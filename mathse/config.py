@@ -14,6 +14,7 @@ from mathse.audit import Audit
 from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
 from mathse.benchmarks import Benchmark
+from mathse.data import Data
 from mathse.feedback import Feedback
 from mathse.feedback.orm import Orm
 from mathse.fit import Fit
@@ -21,7 +22,6 @@ from mathse.generation import Engine, Sampling
 from mathse.plan.assumptions import Assumptions
 from mathse.settings import settings
 from mathse.steps.contamination import Contamination
-from mathse.steps.data import Data
 from mathse.steps.reflect import Reflection
 from mathse.store import Runtime, find
 from mathse.teacher import Teacher

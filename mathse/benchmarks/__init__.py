@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mathse.steps.data import Data
+from mathse.data import Data
 from mathse.types import Problem
 
 

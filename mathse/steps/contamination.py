@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mathse.benchmarks import Benchmark
+from mathse.data import Data
 from mathse.settings import settings
-from mathse.steps.data import Data
 from mathse.store import Artifact, means
 from mathse.types import Problem, read_jsonl, row_from_json, row_to_json, write_jsonl
 

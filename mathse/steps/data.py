@@ -6,19 +6,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
+from mathse.data import Data
 from mathse.data.dropped import DROPPED, in_words, read_dropped
 from mathse.store import Artifact, means
 from mathse.types import Judged, Problem, read_jsonl, without, write_jsonl
-
-
-class Data(Protocol):
-    """Settings of a source of problems."""
-
-    def write(self, out: Path) -> list[Problem]:
-        """Write pictures below `out` and return the problems."""
-        ...
 
 
 def load(out: Path, *, data: Data) -> dict[str, float]:
