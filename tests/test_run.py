@@ -14,20 +14,10 @@ from typing import Any
 
 import pytest
 from conftest import SUMMARY
+from speed import sweep
 
 ROOT = Path(__file__).parent.parent
-SMALL = [
-    "data.size=260",
-    "orm_problems=104",
-    "seed_size=78",
-    "benchmark.data.size=52",
-    "fit.min_steps=12",
-    "fit.epochs=1",
-    "orm.fit.min_steps=30",
-    "orm.fit.epochs=1",
-    "runtime.batch_size=32",
-    "runtime.save_every=1",
-]
+SMALL = [*sweep.SMALL, "runtime.batch_size=32", "runtime.save_every=1"]
 
 
 def start(store: Path, *overrides: str) -> subprocess.Popen[str]:
