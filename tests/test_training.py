@@ -117,7 +117,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(
     backbone: Qwen2VL, problems: list[Problem], tmp_path: Path
 ) -> None:
     """Bit by bit, dropout included."""
-    from mathse.training import saved_step
+    from mathse.training.state import saved_step
 
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()

@@ -21,10 +21,10 @@ def measure(job: Job, device: str) -> tuple[list[str], list[str]]:
     """Lines of what was measured with the weights in memory, and complaints about what is not as it should be."""
     import torch
 
-    from mathse import training
     from mathse.figures.data import Figures
     from mathse.memory import release
     from mathse.steps.generate import ask
+    from mathse.training.table import table
     from mathse.types import Turn
 
     with tempfile.TemporaryDirectory(prefix="mathse-preflight-") as temporary:
@@ -42,7 +42,7 @@ def measure(job: Job, device: str) -> tuple[list[str], list[str]]:
             if "lora_B" in name:  # zeros as they are made: the adapter would change nothing
                 torch.nn.init.normal_(parameter, std=0.02)
         loaded.module.save_pretrained(folder / "adapter")
-        mask = training.table(loaded, rows[0]).splitlines()[-1]
+        mask = table(loaded, rows[0]).splitlines()[-1]
         tokens = int((rows[0].ids == loaded.picture_id).sum())
         together, single = losses(loaded, rows)
         with loaded.module.disable_adapter():

@@ -62,6 +62,8 @@ def train(
     import torch
 
     from mathse import training
+    from mathse.training.module import OrmModule, SftModule
+    from mathse.training.table import table
 
     if not chats:
         raise ValueError(
@@ -77,7 +79,7 @@ def train(
     held_out = [row for row, problem in fits if share(problem) < fit.validation]
     if not learned:
         raise ValueError(f"all {len(rows)} rows are longer than backbone.max_length={backbone.max_length}; raise it")
-    shown = training.table(loaded, learned[0])
+    shown = table(loaded, learned[0])
     if shown not in _SHOWN:  # the same for every round, so once is enough
         _SHOWN.add(shown)
         print(shown, flush=True)
@@ -87,7 +89,7 @@ def train(
             flush=True,
         )
     check_mask(loaded, learned[0])
-    kind = training.OrmModule if orm else training.SftModule
+    kind = OrmModule if orm else SftModule
     metrics = training.fit(loaded, learned, held_out, fit, seed=seed, out=out, label=label, runtime=runtime, kind=kind)
     return {**metrics, "dropped": len(rows) - len(fits)}
 
