@@ -11,14 +11,14 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mathse.backbones.features import Features
 from mathse.backbones.flops import Size, size_in_memory
 from mathse.backbones.pictures import open_picture
+from mathse.backbones.rows import Batch, Part, Row, runs
 from mathse.store.work import count
 from mathse.types import Chat
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mathse.backbones.loading import Layout, Shape
+
+__all__ = ["Backbone", "Batch", "Loaded", "Part", "Row"]
 
 LENGTHS = 16  # tokens: rows to train on are padded to a multiple of it (experiments/LOG.md)
 
@@ -68,50 +70,6 @@ class Backbone(Protocol):
         memory is no concern.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Part:
-    """A piece of a templated chat: text, or one picture; `trained` marks what the model should learn to write.
-
-    Neighbouring texts are tokenized as one, so that where a family cuts them changes no token; one that is `apart` is not joined
-    to what stands before it.
-    """
-
-    text: str = ""
-    picture: str | Image | None = None
-    trained: bool = False
-    apart: bool = False
-
-
-@dataclass(frozen=True)
-class Row:
-    """One chat as tokens. `ids` (T,), `trained` (T,) bool, `positions` (A, T), and its pictures in order."""
-
-    ids: Tensor
-    trained: Tensor
-    positions: Tensor
-    pictures: tuple[str | Image, ...]
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def cut(self, at: int) -> tuple[Row, Row]:
-        """The first `at` tokens, with the pictures, and the rest, which should hold none."""
-        before = Row(self.ids[:at], self.trained[:at], self.positions[:, :at], self.pictures)
-        return before, Row(self.ids[at:], self.trained[at:], self.positions[:, at:], ())
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Padded rows ready for the language model: `embeds` (B, T, H), `positions` (A, B, T), `mask` (B, T) 1 = real,
-    `labels` (B, T) with -100 wherever nothing is learned, `picture_mask` (B, T) true on picture tokens."""
-
-    embeds: Tensor
-    positions: Tensor
-    mask: Tensor
-    labels: Tensor
-    picture_mask: Tensor
 
 
 class Loaded:
@@ -184,7 +142,7 @@ class Loaded:
         trained: list[bool] = []
         shapes: list[tuple[int, ...]] = []
         pictures: list[str | Image] = []
-        for run in _runs(parts):
+        for run in runs(parts):
             picture = run[0].picture
             if picture is None:
                 new, learn = self._text(run)
@@ -296,15 +254,3 @@ class Loaded:
     @property
     def device(self) -> torch.device:
         return next(self.module.parameters()).device
-
-
-def _runs(parts: Sequence[Part]) -> Iterator[list[Part]]:
-    """The parts in order: each picture by itself, texts with those that they are tokenized with."""
-    run: list[Part] = []
-    for part in parts:
-        if run and (part.apart or part.picture is not None or run[0].picture is not None):
-            yield run
-            run = []
-        run.append(part)
-    if run:
-        yield run
