@@ -12,7 +12,7 @@ import pytest
 from mathse.backbones import Loaded
 from mathse.backbones.qlora import Lora
 from mathse.backbones.qwen2vl import Qwen2VL
-from mathse.backbones.wardrobe import Wardrobe
+from mathse.backbones.shared import SharedBase
 from mathse.feedback import Source
 from mathse.feedback.answer import AnswerMatch
 from mathse.feedback.asking import ask_for_verdict, verdict_of
@@ -301,7 +301,7 @@ def stored(backbone: Qwen2VL, seed: int, folder: Path) -> Path:
     return folder
 
 
-def test_one_base_wears_the_adapters_of_student_and_judge(
+def test_one_base_has_the_adapters_of_student_and_judge_in_turn(
     backbone: Qwen2VL, problems: list[Problem], tmp_path: Path
 ) -> None:
     import torch
@@ -316,12 +316,12 @@ def test_one_base_wears_the_adapters_of_student_and_judge(
     alone = [logits(backbone.load(folder)) for folder in folders]
     assert not torch.allclose(alone[1], alone[2], atol=1e-2)
     base = backbone.load()
-    wardrobe = Wardrobe(base)
+    shared = SharedBase(base)
     weights = {id(p) for n, p in base.module.named_parameters() if "lora_" not in n}
     for i in (1, 2, 1, 0, 2, 3, 0, 1):  # the third drives out one of the two that stay; a driven-out one comes back
-        worn = wardrobe.wear(folders[i])
-        assert worn is base
-        assert torch.equal(logits(worn), alone[i]), f"adapter {i}"
+        found = shared.with_adapter(folders[i])
+        assert found is base
+        assert torch.equal(logits(found), alone[i]), f"adapter {i}"
         assert not any(parameter.requires_grad for parameter in base.module.parameters())
     assert {id(p) for n, p in base.module.named_parameters() if "lora_" not in n} == weights
     kept = {n.split(".")[-2] for n, _ in base.module.named_parameters() if "lora_A" in n}

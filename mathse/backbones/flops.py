@@ -53,7 +53,7 @@ def size_of(shape: Shape, rank: int) -> Size:
 
 
 def size_in_memory(module: Any, layout: Layout) -> Size:
-    """Of a module as it is loaded: in 4 bits or not, with an adapter, with several of which one is worn, or with none."""
+    """Of a module as it is loaded: in 4 bits or not, with an adapter, with several of which one is in use, or with none."""
     counts: dict[str, float] = {}
     adapters: set[str] = set()
     for name, parameter in module.named_parameters():

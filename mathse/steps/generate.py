@@ -14,7 +14,7 @@ from mathse.types import Chat, Model, Problem, Solution, Turn, language_of, read
 
 if TYPE_CHECKING:
     from mathse.backbones import Loaded
-    from mathse.backbones.wardrobe import Wardrobe
+    from mathse.backbones.shared import SharedBase
 
 SOLVE = """You are an excellent mathematics teacher. Look at the picture and solve the problem step by step. \
 End with: The answer to this problem is ...
@@ -34,7 +34,7 @@ def ask(problem: Problem) -> Chat:
 def loaded(model: Model, runtime: Runtime) -> Loaded:
     """The model in memory, to be used before the next one is asked for.
 
-    Models of one backbone share its 4-bit base, which wears the adapter of the one that was asked for last. With `runtime.unfold`
+    Models of one backbone share its 4-bit base, which has the adapter of the one that was asked for last. With `runtime.unfold`
     the adapter is part of float weights, so each model has its own: on a CPU that decodes faster than 4 bits, at tiny scale
     memory is no concern, and the last two stay, since steps that follow each other often ask the same one.
     """
@@ -44,7 +44,7 @@ def loaded(model: Model, runtime: Runtime) -> Loaded:
         torch.set_num_threads(runtime.threads)
     if runtime.unfold:
         return _unfolded(model, runtime.device)
-    return _wardrobe(Model(model.backbone), runtime.device).wear(_stored(model))
+    return _shared_base(Model(model.backbone), runtime.device).with_adapter(_stored(model))
 
 
 @functools.lru_cache(maxsize=2)
@@ -53,10 +53,10 @@ def _unfolded(model: Model, device: str) -> Loaded:
 
 
 @functools.lru_cache(maxsize=2)  # the student's backbone, and the judge's where it has its own
-def _wardrobe(base: Model, device: str) -> Wardrobe:
-    from mathse.backbones.wardrobe import Wardrobe
+def _shared_base(base: Model, device: str) -> SharedBase:
+    from mathse.backbones.shared import SharedBase
 
-    return Wardrobe(base.backbone.load(device=device))
+    return SharedBase(base.backbone.load(device=device))
 
 
 def _stored(model: Model) -> Path | None:

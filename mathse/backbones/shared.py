@@ -1,4 +1,4 @@
-"""One base in memory that wears one adapter at a time: student and judge of one backbone need its 4-bit weights only once."""
+"""One base in memory, with one adapter at a time: student and judge of one backbone need its 4-bit weights only once."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from mathse.backbones import Loaded
 from mathse.backbones.qlora import load_adapter
 
 
-class Wardrobe:
-    """The adapters of one base, which was loaded without any; the `most` last worn stay in memory."""
+class SharedBase:
+    """A base, loaded without an adapter, and the adapters that it was asked with; the `most` last used stay in memory."""
 
     def __init__(self, base: Loaded, most: int = 2) -> None:
         self.base, self.most = base, most
         self._model: Any = None  # peft's, around the base's module, once there is an adapter
         self._names: OrderedDict[Path, str] = OrderedDict()
 
-    def wear(self, adapter: Path | None) -> Loaded:
+    def with_adapter(self, adapter: Path | None) -> Loaded:
         """The base with the adapter stored at `adapter`, or as it came: always the same object, so of two asked for only the later
-        one is worn. Raises ValueError where the adapter does not fit."""
+        one is in use. Raises ValueError where the adapter does not fit."""
         if adapter is None:
             if self._model is not None:
                 self._model.base_model.disable_adapter_layers()
