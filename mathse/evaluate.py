@@ -27,8 +27,7 @@ from mathse.benchmarks.scoring import Response, Scorable
 from mathse.benchmarks.tables import Report, Tries, report, rule_named
 from mathse.benchmarks.tries import Scores, together
 from mathse.config import Experiment, load, load_with_engine
-from mathse.score import aside, write
-from mathse.settings import usage
+from mathse.score import answered, write
 from mathse.store import RECORD, Artifact, Store, canonical
 from mathse.types import Judged, Model, Problem, read_jsonl
 
@@ -197,18 +196,8 @@ def _prompt_hash(benchmark: Scorable) -> str:
 
 
 def main() -> int:
-    """The command; 2 and one line where it was asked wrongly."""
-    usage(__doc__, sys.argv[1:])
-    try:
-        with aside():
-            found = evaluate(sys.argv[1:])
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    for fault in found.faults:
-        print(f"responses: {fault}", file=sys.stderr)
-    print(json.dumps(found.result, ensure_ascii=False))
-    return 0
+    """The command."""
+    return answered(__doc__, evaluate)
 
 
 if __name__ == "__main__":

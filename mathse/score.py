@@ -14,7 +14,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mathse.benchmarks.scoring import Scorable
@@ -80,12 +80,17 @@ def aside() -> Iterator[None]:
 
 
 def main() -> int:
-    """The command; 2 and one line where it was asked wrongly."""
-    usage(__doc__, sys.argv[1:])
+    """The command."""
+    return answered(__doc__, score)
+
+
+def answered(about: str | None, work: Callable[[Sequence[str]], Report]) -> int:
+    """Print the score that `work` makes of the command's words; 2 and one line where it was asked wrongly or cannot go on."""
+    usage(about, sys.argv[1:])
     try:
         with aside():
-            report = score(sys.argv[1:])
-    except (ValueError, TypeError, OSError) as error:
+            report = work(sys.argv[1:])
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     for fault in report.faults:

@@ -189,6 +189,19 @@ def test_a_wrong_command_is_one_line(
     assert said in error
 
 
+def test_a_judge_that_cannot_be_reached_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    problems = jsonl(tmp_path / "p", [{"id": "1", "question": "What is it?", "answer": "a circle"}])
+    responses = jsonl(tmp_path / "r", [{"id": "1", "response": "Answer: a round thing"}])
+    files = [f"problems={problems}", f"responses={responses}", f"out={tmp_path}", f"teacher.cache={tmp_path}"]
+    nobody = ["teacher.base_url=http://127.0.0.1:9/v1", "teacher.key_env=null", "teacher.retries=0"]
+    monkeypatch.setattr("sys.argv", ["score", "benchmark=jsonl", "teacher=openai", *files, *nobody])
+    assert main() == 2
+    *_, error = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: http://127.0.0.1:9/v1: it cannot be reached")
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
