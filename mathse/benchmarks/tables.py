@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mathse.answers import PARSER
+from mathse.benchmarks import judge
 from mathse.benchmarks.scoring import MISSING, Outcome, Response, Rule, Scorable
 from mathse.statistics import bootstrap, wilson
 from mathse.store import canonical
@@ -40,8 +41,6 @@ def report(
     `teacher` judges what the rule leaves undecided. `asked`: the hash of the prompt and the decoding that made the responses, where
     they are known.
     """
-    from mathse.benchmarks import judge
-
     rules = benchmark.rules()
     rule = rule_named(benchmark, rule)
     flat = [problem for _ in tries for problem in problems]
@@ -104,8 +103,6 @@ def identity(rule: str, *, own: bool, teacher: Teacher | None, asked: Mapping[st
     `extraction`: whether answers were extracted here (own) or by whoever stored them; `judge`: model, decoding and prompt of the judge;
     `prompt` and `decoding`: how the responses were asked for, which is not known of stored ones.
     """
-    from mathse.benchmarks import judge
-
     return {
         "rule": rule,
         "parser": PARSER,
