@@ -128,19 +128,15 @@ def script(path: str) -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="session")
-def recipe() -> ModuleType:
-    """What makes the tiny weights of every family."""
-    return script("experiments/pretrain_tiny.py")
-
-
 @pytest.fixture(scope="session", params=["cogvlm2", "internvl25", "qwen2vl"])
-def family(request: pytest.FixtureRequest, recipe: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     """A family with random weights, larger than usual so that what it writes depends on what it reads."""
     import torch
+    from pretraining.families import FAMILIES
+    from pretraining.tokenizer import make_tokenizer
 
-    made = recipe.FAMILIES[request.param]
-    tokenizer = recipe.make_tokenizer(tuple(islice(stream(1, "train"), 104)), made, tmp_path_factory.mktemp("words"))
+    made = FAMILIES[request.param]
+    tokenizer = make_tokenizer(tuple(islice(stream(1, "train"), 104)), made, tmp_path_factory.mktemp("words"))
     torch.manual_seed(0)
     model, loaded = made.make(tokenizer)
     with torch.no_grad():

@@ -15,6 +15,9 @@ import pytest
 import torch
 from conftest import script
 from hydra import compose, initialize_config_dir
+from pretraining.families import FAMILIES, VOCABULARY, Family
+from pretraining.tokenizer import make_tokenizer
+from pretraining.views import whole
 from safetensors.torch import load_file
 
 import mathse.backbones
@@ -112,11 +115,11 @@ def test_a_begun_reply_follows_what_is_asked_without_an_end_mark(family: Loaded,
 
 @pytest.mark.parametrize("member", [CogVLM2, InternVL25, Qwen2VL], ids=lambda member: member.family)
 def test_recomputing_what_layers_keep_changes_no_gradient(
-    member: type[Member[Any]], recipe: ModuleType, problems: list[Problem], tmp_path: Path
+    member: type[Member[Any]], problems: list[Problem], tmp_path: Path
 ) -> None:
     """Bit by bit, dropout included; and less is kept."""
-    made = recipe.FAMILIES[member.family]
-    model, loaded = made.make(recipe.make_tokenizer(tuple(islice(stream(1, "train"), 13)), made, tmp_path))
+    made = FAMILIES[member.family]
+    model, loaded = made.make(make_tokenizer(tuple(islice(stream(1, "train"), 13)), made, tmp_path))
     loaded.module = attach(model, None, Lora(rank=4, alpha=8, dropout=0.1), targets=member.layout.targets).train()
     rows = [loaded.encode((*chat, Turn("assistant", REPLY))) for chat in asked(problems)[-4:]]
     found = []
@@ -244,17 +247,17 @@ def newcomer() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def checkpoint(newcomer: None, recipe: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(newcomer: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights of the toy family, as its authors would publish them."""
     from mathse.backbones.toy import ToyModel
     from transformers import LlamaConfig
 
     folder = tmp_path_factory.mktemp("toy")
     pool = tuple(islice(stream(1, "train"), 52))
-    words = recipe.Family(("<pad>", "<end>", "<picture>"), {"eos_token": "<end>"}, lambda _: None, recipe.whole)
-    recipe.make_tokenizer(pool, words, folder)
+    words = Family(("<pad>", "<end>", "<picture>"), {"eos_token": "<end>"}, lambda _: None, whole)
+    make_tokenizer(pool, words, folder)
     config = LlamaConfig(
-        vocab_size=recipe.VOCABULARY,
+        vocab_size=VOCABULARY,
         hidden_size=64,
         intermediate_size=128,
         num_hidden_layers=2,

@@ -7,10 +7,15 @@ import re
 from itertools import islice
 from pathlib import Path
 from random import Random
-from types import ModuleType
 
 import pytest
 import torch
+from pretraining.arithmetic import calculate, comparison, in_words
+from pretraining.families import FAMILIES
+from pretraining.lessons import chain, check, in_steps, lesson
+from pretraining.tokenizer import make_tokenizer
+from pretraining.training import make_optimizers, restore, save
+from pretraining.views import side_of, whole
 
 from mathse.figures import stream
 from mathse.figures.program import Program
@@ -21,12 +26,12 @@ OPERATORS = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": opera
 
 
 @pytest.fixture(scope="module")
-def lessons(recipe: ModuleType) -> list[tuple[Program, tuple[Turn, ...]]]:
+def lessons() -> list[tuple[Program, tuple[Turn, ...]]]:
     """Program and lesson of two thousand train pictures, at all stages of the training."""
     made = []
     for i, drawn in enumerate(islice(stream(1000, "train"), 2000)):
         program = drawn.program
-        chat = recipe.lesson(drawn, recipe.whole(drawn), Random(i), progress=i / 2000)
+        chat = lesson(drawn, whole(drawn), Random(i), progress=i / 2000)
         made.append((program, chat))
     return made
 
@@ -51,9 +56,9 @@ def test_no_solution_is_shown(lessons: list[tuple[Program, tuple[Turn, ...]]]) -
                 assert "Step" not in reply.text
 
 
-def test_text_exercises_are_right(recipe: ModuleType) -> None:
+def test_text_exercises_are_right() -> None:
     drawn, checked = next(stream(1000, "train")), 0
-    for maker in (recipe._chain, recipe._words, recipe._calculate, recipe._list):
+    for maker in (chain, in_words, calculate, in_steps):
         for i in range(300):
             _, reply = maker(drawn, Random(i))
             for sentence in reply.replace("\n", " ").split(". "):
@@ -70,10 +75,10 @@ def test_text_exercises_are_right(recipe: ModuleType) -> None:
     assert checked > 1000
 
 
-def test_comparisons_are_right_and_as_often_the_same_as_not(recipe: ModuleType) -> None:
+def test_comparisons_are_right_and_as_often_the_same_as_not() -> None:
     verdicts = []
     for i in range(500):
-        ask, reply = recipe.comparison(Random(i))
+        ask, reply = comparison(Random(i))
         if "Reference answer" in ask.text:
             pairs = [re.findall(r"(?:problem is|answer:) (\w+)", ask.text)]
         else:
@@ -83,10 +88,10 @@ def test_comparisons_are_right_and_as_often_the_same_as_not(recipe: ModuleType) 
     assert 0.4 < sum(verdicts) / len(verdicts) < 0.6
 
 
-def test_a_check_says_the_value_and_calls_a_statement_wrong_that_says_another(recipe: ModuleType) -> None:
+def test_a_check_says_the_value_and_calls_a_statement_wrong_that_says_another() -> None:
     drawn, wrong = next(stream(1000, "train")), 0
     for i in range(300):
-        ask, reply = recipe._check(drawn, Random(i))
+        ask, reply = check(drawn, Random(i))
         for statement, verdict in zip(ask.split("\n")[1:], reply.split("\n"), strict=True):
             value, word = verdict.split(": ")[1].rstrip(".").split(", ")
             assert (word == "right") == (value in re.findall(r"\w+", re.split(r"=| is ", statement)[-1])), statement
@@ -94,34 +99,32 @@ def test_a_check_says_the_value_and_calls_a_statement_wrong_that_says_another(re
     assert wrong > 200
 
 
-def test_the_pictures_of_each_family_are_told_apart_by_its_tokens(recipe: ModuleType) -> None:
+def test_the_pictures_of_each_family_are_told_apart_by_its_tokens() -> None:
     for drawn in islice(stream(1000, "train"), 26):
-        for family in recipe.FAMILIES.values():
+        for family in FAMILIES.values():
             views = family.views(drawn)
-            assert all(recipe.side_of(view) ** 2 == len(view) for view in views)
+            assert all(side_of(view) ** 2 == len(view) for view in views)
             marks = sorted(mark.text for view in views for cell in view for mark in cell)
             assert marks == sorted(mark.text for canvas in drawn.canvases for mark in canvas.marks)
 
 
 @pytest.mark.parametrize("name", ["cogvlm2", "internvl25", "qwen2vl"])
-def test_a_killed_pretraining_goes_on_with_every_weight_and_moment(
-    name: str, recipe: ModuleType, tmp_path: Path
-) -> None:
-    family = recipe.FAMILIES[name]
-    tokenizer = recipe.make_tokenizer(tuple(islice(stream(1, "train"), 13)), family, tmp_path)
+def test_a_killed_pretraining_goes_on_with_every_weight_and_moment(name: str, tmp_path: Path) -> None:
+    family = FAMILIES[name]
+    tokenizer = make_tokenizer(tuple(islice(stream(1, "train"), 13)), family, tmp_path)
     states = []
     for run in range(2):
         torch.manual_seed(run)
         model, _ = family.make(tokenizer)
-        optimizers = recipe.make_optimizers(model, 1e-3)
+        optimizers = make_optimizers(model, 1e-3)
         if run == 0:
             for parameter in model.parameters():
                 parameter.grad = torch.randn_like(parameter)
             for optimizer in optimizers:
                 optimizer.step()
-            recipe.save(tmp_path, model, optimizers, 7)
+            save(tmp_path, model, optimizers, 7)
         else:
-            assert recipe.restore(tmp_path, model, optimizers) == 7
+            assert restore(tmp_path, model, optimizers) == 7
         kept = [sorted(optimizer.state_dict()["state"].items()) for optimizer in optimizers]
         moments = [torch.as_tensor(state[key]) for index in kept for _, state in index for key in sorted(state)]
         states.append([*model.state_dict().values(), *moments])
