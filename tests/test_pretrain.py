@@ -14,7 +14,7 @@ from pretraining.arithmetic import calculate, comparison, in_words
 from pretraining.families import FAMILIES
 from pretraining.lessons import chain, check, in_steps, lesson
 from pretraining.tokenizer import make_tokenizer
-from pretraining.training import make_optimizers, restore, save
+from pretraining.training import BATCH, GROUP, make_optimizers, restore, save, train
 from pretraining.views import side_of, whole
 
 from mathse.figures import stream
@@ -130,3 +130,13 @@ def test_a_killed_pretraining_goes_on_with_every_weight_and_moment(name: str, tm
         states.append([*model.state_dict().values(), *moments])
     assert len(states[0]) == len(states[1])
     assert all(map(torch.equal, *states))
+
+
+@pytest.mark.parametrize("name", ["cogvlm2", "internvl25", "qwen2vl"])
+def test_cells_and_lessons_move_every_weight(name: str, tmp_path: Path) -> None:
+    pool, family = tuple(islice(stream(1, "train"), BATCH * GROUP)), FAMILIES[name]
+    torch.manual_seed(0)
+    model, loaded = family.make(make_tokenizer(pool[:52], family, tmp_path))
+    before = {key: parameter.clone() for key, parameter in model.named_parameters()}
+    train(family, model, loaded, pool, warmup_steps=1, steps=2, rate=1e-3, seed=0, work=tmp_path)
+    assert [key for key, parameter in model.named_parameters() if torch.equal(parameter, before[key])] == []

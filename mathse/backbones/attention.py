@@ -37,8 +37,9 @@ def grouped_attention(
 ) -> tuple[Tensor, None]:
     """Mixed values (B, T, heads, size) of queries (B, heads, T, size), keys and values (B, key heads, S, size).
 
-    `attention_mask` (B, 1, T, S) is added to the scores; the signature is transformers' own. In training the weights stay in
-    the queries' type, which autocast would take to float32 and back; the softmax computes in float32 in either.
+    `attention_mask` (B, 1, T, S) is added to the scores; the signature is transformers' own. In training all stays in the values'
+    type, which autocast would take to float32 and back; the softmax computes in float32 in either. Queries and keys are of another
+    one where the weights are float32 (pretraining): turned by float32 angles.
     """
     if query.shape[2] > 1 and not torch.is_grad_enabled():  # reading prompts: the faster one, unlike in training
         mixed = nn.functional.scaled_dot_product_attention(
@@ -48,6 +49,7 @@ def grouped_attention(
     batch, heads, length, size = query.shape
     groups = key.shape[1]
     with torch.autocast(query.device.type, enabled=False):
+        query, key = query.to(value.dtype), key.to(value.dtype)
         rows = (query * scaling).reshape(batch, groups, heads // groups * length, size)
         scores = rows @ key.transpose(2, 3)
         if attention_mask is not None:
