@@ -1,4 +1,4 @@
-"""Exercises in numbers and words, without a picture: calculations, chains of them, arithmetic in words, choices, comparisons."""
+"""Exercises in numbers and words alone, whatever the picture: calculations, arithmetic in words, choices, comparisons."""
 
 from __future__ import annotations
 
@@ -64,10 +64,12 @@ def equation(rng: Random, wrong: bool) -> str:
 
 
 def stated(left: str, value: int) -> str:
+    """The calculation with its value, as a sentence."""
     return f"{left} is {value}." if left.startswith("The") else f"{left} = {value}."
 
 
 def numbered(sentences: Sequence[str]) -> str:
+    """The sentences as steps, a line each."""
     return "\n".join(f"Step {i}: {sentence}" for i, sentence in enumerate(sentences, start=1))
 
 
@@ -77,6 +79,7 @@ def lined_up(ask: str, sentences: Sequence[str], rng: Random) -> tuple[str, str]
 
 
 def calculate(drawn: Drawn, rng: Random) -> tuple[str, str]:
+    """Three calculations."""
     sums = [calculation(rng) for _ in range(3)]
     ask = f"Calculate {', '.join(left for left, _ in sums)}."
     return lined_up(ask, [stated(left, value) for left, value in sums], rng)

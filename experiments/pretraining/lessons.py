@@ -1,4 +1,4 @@
-"""What the base is taught: a lesson is a picture and two exercises on it, beside it or without it."""
+"""What the base is taught: a lesson is a picture and two exercises, on what it shows or on numbers and words alone."""
 
 from __future__ import annotations
 
@@ -40,10 +40,12 @@ def _some(drawn: Drawn, rng: Random) -> list[Reading]:
 
 
 def describe(drawn: Drawn, rng: Random) -> tuple[str, str]:
+    """All that can be read."""
     return "Describe the picture.", " ".join(_say(reading, rng) for reading in drawn.program.readings)
 
 
 def read(drawn: Drawn, rng: Random) -> tuple[str, str]:
+    """Up to three values, asked for by name."""
     chosen = _some(drawn, rng)
     ask = "Read " + " and ".join(reading.where for reading in chosen) + "."
     return lined_up(ask, [_say(reading, rng) for reading in chosen], rng)

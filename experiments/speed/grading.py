@@ -1,15 +1,17 @@
 """How long does scoring take, and where does it differ from math-verify called on each response in one process?
 
-`python experiments/speed/grading.py problems=test.jsonl responses=model.jsonl` (MathVision's stored outputs) prints seconds of the
-authors' rule (the default one) and of the lenient one, each with the start of what it needs, seconds of math-verify's own parse and
-verify, how many times less each rule takes (wanted: 5, and under 30 s), and the ids of which the two say different things.
+    python experiments/speed/grading.py --problems test.jsonl --responses model.jsonl
+
+Of MathVision's stored outputs it prints seconds of the authors' rule (the default one) and of the lenient one, each with the start of
+what it needs, seconds of math-verify's own parse and verify, how many times less each rule takes (wanted: 5, and under 30 s), and the
+ids of which the two say different things.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import logging
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,11 +47,14 @@ def timed(work: Callable[[], T]) -> tuple[T, float]:
 
 def main() -> None:
     """Print the comparison as JSON."""
-    given = dict(word.partition("=")[::2] for word in sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", type=Path, required=True)
+    parser.add_argument("--responses", type=Path, required=True)
+    args = parser.parse_args()
     benchmark = load("benchmark=mathvision").benchmark
     assert isinstance(benchmark, MathVision)
-    problems = benchmark.stored_problems(Path(given["problems"]))
-    responses = read_responses(Path(given["responses"]), benchmark, problems).responses
+    problems = benchmark.stored_problems(args.problems)
+    responses = read_responses(args.responses, benchmark, problems).responses
     logging.disable()
     seconds, right = {}, {}
     for name in ("authors", "lenient"):
