@@ -1,5 +1,6 @@
 """Every option of every group composes and builds; mistakes are named."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -131,6 +132,25 @@ def test_hydra_stays_at_the_door() -> None:
         if re.search(r"^\s*(from|import) (omegaconf|hydra)\b", path.read_text(), re.MULTILINE)
     ]
     assert found == ["mathse/config.py", "mathse/sweep.py"]
+
+
+def test_imports_go_one_way_as_contributing_draws_it() -> None:
+    drawn = re.search(r"Imports go one way: `(.+?)`", (CONF.parent / "CONTRIBUTING.md").read_text("utf-8"), re.DOTALL)
+    assert drawn is not None
+    floors = {name: floor for floor, part in enumerate(drawn[1].split("→")) for name in re.findall(r"\w+", part)}
+    upwards = set()
+    for path in (CONF.parent / "mathse").rglob("*.py"):
+        place = path.relative_to(CONF.parent / "mathse")
+        for line in ast.parse(path.read_text("utf-8")).body:  # not what a function imports, nor types
+            name = line.module if isinstance(line, ast.ImportFrom) else None
+            if name and name.startswith("mathse."):
+                part = name.split(".")[1]
+                if floors.get(part, len(floors)) < floors.get(place.parts[0].removesuffix(".py"), 0):
+                    upwards.add(f"{place.as_posix()} -> {part}")
+    assert upwards == {
+        "data/source.py -> benchmarks",  # a hub's name and revision, whose class recipes name by where it stands
+        "store/look.py -> report",
+    }
 
 
 def test_one_recipe_is_pinned_so_that_a_change_of_meaning_is_noticed() -> None:
