@@ -141,7 +141,9 @@ def make_optimizers(modules: nn.Module, rate: float) -> list[torch.optim.Optimiz
     After 1,000 steps of cells the tower read 88 % of test digits with Muon, 62 % with AdamW (experiments/LOG.md).
     """
     outer = ("embed_tokens", "lm_head", "cells.")
-    matrices, vectors, rest = [], [], []
+    matrices: list[nn.Parameter] = []
+    vectors: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, parameter in modules.named_parameters():
         if parameter.ndim == 2 and not any(part in name for part in outer):
             matrices.append(parameter)

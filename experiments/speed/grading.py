@@ -14,6 +14,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,7 +59,7 @@ def main() -> None:
     logging.disable()
     seconds, right = {}, {}
     for name in ("authors", "lenient"):
-        outcomes, seconds[name] = timed(lambda name=name: decided(benchmark.rules()[name], problems, responses))
+        outcomes, seconds[name] = timed(partial(decided, benchmark.rules()[name], problems, responses))
         right[name] = [outcome.status == "correct" for outcome in outcomes]
     right["math-verify"], seconds["math-verify"] = timed(
         lambda: [problem.id in responses and math_verify_says(problem, responses[problem.id]) for problem in problems]
