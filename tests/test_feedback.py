@@ -22,6 +22,7 @@ from mathse.generation import Sampling
 from mathse.settings import settings
 from mathse.steps.reflect import ask_for_reflection
 from mathse.store import Artifact, Runtime, canonical, name_of, recipe_of, restore
+from mathse.teacher import Ending, Text
 from mathse.teacher.figures import FiguresTeacher
 from mathse.types import Chat, Judged, Model, Problem, Solution, Status, Verdict, steps_of
 
@@ -170,6 +171,26 @@ def test_the_teacher_is_read_and_does_not_give_the_answer_away(
     (said,) = TeacherCritic(teacher=ToyTeacher(words=words))([WRONG], runtime)
     assert (said.status, said.error_step, said.analysis) == verdict
     assert (said.by, said.raw) == ("teacher", words)
+
+
+@pytest.mark.parametrize(
+    ("words", "ended", "verdict"),
+    [
+        ('{"status": "CORRECT", "error_st', "length", ("unreadable", None, "")),
+        ('{"status": "CORRECT", "error_step": null, "error_ana', "length", ("correct", None, "")),
+        (
+            '{"status": "WRONG", "error_step": "Step 2", "error_analysis": "The product',
+            "length",
+            ("wrong", 2, "The product"),
+        ),
+        ('{"status": "CORRECT", "error_step": null, "error_analysis": null}', "refused", ("unreadable", None, "")),
+    ],
+)
+def test_of_a_teachers_words_that_are_not_whole_a_settled_status_counts_and_of_a_refusal_nothing(
+    words: str, ended: Ending, verdict: tuple[str, int | None, str], runtime: Runtime
+) -> None:
+    (said,) = TeacherCritic(teacher=ToyTeacher(words=Text(words, ended)))([WRONG], runtime)
+    assert (said.status, said.error_step, said.analysis) == verdict
 
 
 @pytest.mark.parametrize(
