@@ -3,7 +3,7 @@
 Three things are done here rather than left to Lightning, each because it is silently wrong there or cannot resume exactly:
 the loss is weighted by trained tokens over the whole accumulation window (Lightning averages micro-batch means); the order of
 rows, the learning rate and the dropout's seed are functions of (seed, step), so a resumed run needs no sampler state; and
-checkpoints are safetensors of adapter and optimizer, so that the resumed weights equal the uninterrupted ones bit by bit.
+checkpoints are safetensors of adapter and optimizer, so that on a CPU the resumed weights equal the uninterrupted ones bit by bit.
 """
 
 from __future__ import annotations
@@ -116,6 +116,11 @@ class SftModule(lightning.LightningModule):
             group["lr"] = rate
         step = self.step + 1
         super().optimizer_step(*args, **kwargs)
+        if not math.isfinite(self._window):
+            raise ValueError(
+                f"the loss of step {step} of {self.steps} is {self._window}: fine-tuning has diverged; lower lr={self.fit_settings.lr:g} "
+                "(fit.lr, of the ORM orm.fit.lr)"
+            )
         self.curve.append({"step": step, "loss": self._window, "lr": rate})
         self._window = 0.0
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import mathse.backbones
 from mathse.backbones.features import shared
 from mathse.backbones.qlora import Lora, attach, check_quantized, four_bit, unfold
-from mathse.backbones.weights import check_shards, checkpoint_files, folder_of, read_config
+from mathse.backbones.weights import check_shards, checkpoint_files, ends_of, folder_of, read_config
 from mathse.memory import returned_at_once
 
 if TYPE_CHECKING:
@@ -183,6 +183,7 @@ class Member(Generic[L]):
         )
         loaded = self.wrap(module, tokenizer)
         loaded.layout, loaded.max_length = self.layout, self.max_length
+        loaded.stop_ids = tuple(dict.fromkeys((*loaded.stop_ids, *ends_of(folder))))  # the template's own first
         loaded.seen = shared(self._tower(folder, trained=lora is not None, device=device))
         return loaded
 
