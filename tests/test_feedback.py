@@ -20,6 +20,7 @@ from mathse.feedback.self import SelfCritic, SelfCritique, ask_for_critique
 from mathse.feedback.teacher import TeacherCritic, ask_for_annotation, reveals
 from mathse.generation import Sampling
 from mathse.settings import settings
+from mathse.steps.generate import ask
 from mathse.steps.reflect import ask_for_reflection
 from mathse.store import Artifact, Runtime, canonical, name_of, recipe_of, restore
 from mathse.teacher import Ending, Text
@@ -136,6 +137,12 @@ def test_both_accept_only_together_and_the_orm_says_where(
     ready = Bench(tmp_path).prepare(Both(orm=ToyOrm(says=says, step=step)))
     (verdict,) = ready([solution], runtime)
     assert (verdict.status, verdict.error_step, verdict.by) == (status, step, "both/toy")
+
+
+def test_neither_who_solves_nor_who_repairs_is_told_the_answer() -> None:
+    for (turn,) in (ask(PROBLEM), ask_for_reflection(Judged(WRONG, Verdict("wrong", 2, "It is not 30.")))):
+        assert PROBLEM.question in turn.text
+        assert PROBLEM.answer not in turn.text
 
 
 def test_a_hint_reaches_the_reflection_and_names_no_step(runtime: Runtime, tmp_path: Path) -> None:
