@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mathse.answers import extract
 from mathse.feedback.answer import matches
 from mathse.settings import settings
 from mathse.types import Judged
@@ -46,13 +47,15 @@ class Alarm(ValueError):
 @dataclass(frozen=True)
 class Look:
     """A round, or one family of its problems. `precision` and `recall` are None where no reference answer is known, or nothing was
-    accepted or right; `characters` is the mean length; `distinct` the share of solutions that nobody wrote for the same problem
-    before, in this round or an earlier one; `solved` the share of the problems that were asked and are solved now."""
+    accepted or right; `unanswered` is the share of solutions that state no final answer, cut off at `max_new_tokens` most often;
+    `characters` the mean length; `distinct` the share of solutions that nobody wrote for the same problem before, in this round
+    or an earlier one; `solved` the share of the problems that were asked and are solved now."""
 
     solutions: int
     accepted: int
     precision: float | None
     recall: float | None
+    unanswered: float
     characters: float
     distinct: float
     problems: int
@@ -76,11 +79,16 @@ def look(rows: Sequence[Judged], known: Iterable[tuple[str, str]] = ()) -> Look:
         accepted=len(accepted),
         precision=both / taken if taken else None,
         recall=both / right if right else None,
+        unanswered=sum(map(_unanswered, rows)) / max(1, len(rows)),
         characters=sum(len(row.solution.text) for row in rows) / max(1, len(rows)),
         distinct=len(new) / max(1, len(rows)),
         problems=len(problems),
         solved=len({row.solution.problem.id for row in accepted}) / max(1, len(problems)),
     )
+
+
+def _unanswered(row: Judged) -> bool:
+    return extract(row.solution.text, row.solution.problem, only_stated=True) is None
 
 
 def _words(row: Judged) -> tuple[str, str]:
@@ -96,6 +104,7 @@ class Auditor:
     families: list[dict[str, Look]] = field(default_factory=list)
     alarms: list[str] = field(default_factory=list)
     rows: dict[tuple[str, str], bool | None] = field(default_factory=dict)  # D_SFT: is it right? None: not known
+    unanswered: set[tuple[str, str]] = field(default_factory=set)  # those of D_SFT that state no final answer
     written: set[tuple[str, str]] = field(default_factory=set)
     accuracies: dict[str, float] = field(default_factory=dict)
 
@@ -104,6 +113,8 @@ class Auditor:
         for row in judged:
             if row.verdict.status == "correct":
                 self.rows[_words(row)] = matches(row.solution) if row.solution.problem.answer else None
+                if _unanswered(row):
+                    self.unanswered.add(_words(row))
 
     def round(self, judged: Sequence[Judged]) -> list[str]:
         """The next round's verdicts; returns what is to be said: a line, and one for each alarm."""
@@ -161,9 +172,9 @@ class Auditor:
     def purity(self) -> str:
         """The rows of D_SFT in words."""
         wrong = self.expected_wrong
-        return f"D_SFT has {len(self.rows)} rows, " + (
-            "nobody knows how many wrong" if wrong is None else f"{wrong:.0f} expected wrong"
-        )
+        known = "nobody knows how many wrong" if wrong is None else f"{wrong:.0f} expected wrong"
+        without = f", {len(self.unanswered)} without an answer" if self.unanswered else ""
+        return f"D_SFT has {len(self.rows)} rows, {known}{without}"
 
     def words(self, k: int) -> str:
         """Round k in a line, with what changed since round 1 in brackets."""
@@ -177,7 +188,8 @@ class Auditor:
 
         return (
             f"{number('acceptance', '.2f')} accepted, precision {number('precision', '.2f')}, recall {number('recall', '.2f')}, "
-            f"{number('characters', '.0f')} characters, {number('distinct', '.2f')} distinct, {number('solved', '.2f')} solved"
+            f"{number('unanswered', '.2f')} without an answer, {number('characters', '.0f')} characters, "
+            f"{number('distinct', '.2f')} distinct, {number('solved', '.2f')} solved"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -191,7 +203,11 @@ class Auditor:
                 {"round": k, **plain(seen), "families": {name: plain(part) for name, part in parts.items()}}
                 for k, (seen, parts) in enumerate(zip(self.rounds, self.families, strict=True), start=1)
             ],
-            "D_SFT": {"rows": len(self.rows), "expected_wrong": self.expected_wrong},
+            "D_SFT": {
+                "rows": len(self.rows),
+                "expected_wrong": self.expected_wrong,
+                "unanswered": len(self.unanswered),
+            },
             "accuracies": self.accuracies,
             "alarms": self.alarms,
         }

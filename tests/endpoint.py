@@ -9,8 +9,9 @@ with Endpoint() as endpoint:                      # in a thread; endpoint.url is
 
 Faults: slow · 429 · 429+N (retry-after N seconds) · 500 · 503+N · cut (connection closed before the answer) · half (in the middle of
 it) · garbled (no JSON) · deep (JSON that no parser takes) · empty (JSON, but no answer) · surrogate (a text that is none) · 401 · 403 ·
-404 · quota · 400 · echo (a 400 that repeats the key) · filtered (400 of a content filter) · length · refusal · other-model · same-id ·
-no-usage · odd-usage (counts below 0) · no-schema (400 for structured output, from then on).
+404 · quota · 400 · echo (a 400 that repeats the key) · filtered (400 of a content filter) · refusal ·
+finish WHY (half of the answer, with status 200 and WHY as its finish_reason) · other-model · same-id · no-usage ·
+odd-usage (counts below 0) · no-schema (400 for structured output, from then on).
 """
 
 from __future__ import annotations
@@ -203,8 +204,8 @@ class Endpoint:
         text = "\ud800" if fault == "surrogate" else self.answer(body)
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
         finish = "stop"
-        if fault == "length":
-            message["content"], finish = text[: len(text) // 2], "length"
+        if fault.startswith("finish "):
+            message["content"], finish = text[: len(text) // 2], fault.removeprefix("finish ")
         if fault == "refusal":
             message.update(content=None, refusal="I will not do that.")
         data = {

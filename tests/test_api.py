@@ -34,7 +34,10 @@ def test_what_was_answered_is_never_asked_again(endpoint: Endpoint, tmp_path: Pa
 
 @pytest.mark.parametrize(
     "fault",
-    ["429", "429+0.05", "500", "503+0.05", "cut", "half", "garbled", "deep", "surrogate", "empty", "slow"],
+    [
+        *("429", "429+0.05", "500", "503+0.05", "cut", "half", "garbled", "deep", "surrogate", "empty", "slow"),
+        *("finish error", "finish abort", "finish insufficient_system_resource"),
+    ],
 )
 def test_what_passes_is_tried_again(fault: str, endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.faults += [fault] * 3
@@ -105,7 +108,16 @@ def test_what_is_in_flight_comes_home_when_another_call_stops_the_run(endpoint: 
 
 
 @pytest.mark.parametrize(
-    ("fault", "ended"), [("length", "length"), ("refusal", "refused"), ("filtered", "refused"), ("", "stop")]
+    ("fault", "ended"),
+    [
+        ("finish length", "length"),
+        ("finish model_length", "length"),
+        ("refusal", "refused"),
+        ("filtered", "refused"),
+        ("finish content_filter", "refused"),
+        ("", "stop"),
+        ("finish eos", "stop"),
+    ],
 )
 def test_a_cut_or_refused_answer_is_kept_as_what_it_is(
     fault: str, ended: str, endpoint: Endpoint, tmp_path: Path

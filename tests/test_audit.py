@@ -51,6 +51,17 @@ def test_several_solutions_of_a_problem_solve_it_once_and_what_was_written_befor
     assert (seen.problems, seen.solved, seen.distinct) == (2, 0.5, 0.5)
 
 
+def test_what_states_no_answer_is_counted_among_the_solutions_and_in_D_SFT() -> None:
+    cut = [
+        judged(i, status, right=False, text="Step 1: 3 +") for i, status in enumerate(("correct", "wrong"), start=50)
+    ]
+    assert look([*rows(6, 2, 3, 7), *cut]).unanswered == pytest.approx(2 / 20)
+    auditor = Auditor(BOUNDS)
+    auditor.accepted([*rows(6, 2, 0, 0), *cut])
+    assert auditor.purity == "D_SFT has 9 rows, 3 expected wrong, 1 without an answer"
+    assert auditor.as_json()["D_SFT"]["unanswered"] == 1
+
+
 def test_without_reference_answers_precision_is_unknown_and_not_zero() -> None:
     seen = look([judged(1, "correct", right=True, answer=""), judged(2, "wrong", right=True, answer="")])
     assert (seen.precision, seen.recall, seen.acceptance) == (None, None, 0.5)
@@ -65,7 +76,7 @@ def test_wrong_rows_of_D_SFT_are_counted_once_and_those_of_unknown_answer_are_ta
     assert (len(auditor.rows), auditor.expected_wrong) == (8, 2)
     auditor.accepted([judged(i, "correct", right=True, answer="") for i in range(100, 104)])
     assert auditor.expected_wrong == pytest.approx(12 * 2 / 8)
-    assert auditor.purity == "D_SFT has 12 rows, 3 expected wrong"
+    assert auditor.purity == "D_SFT has 12 rows, 3 expected wrong, 4 without an answer"
 
 
 def test_a_later_round_says_how_far_it_is_from_the_first() -> None:

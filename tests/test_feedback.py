@@ -20,8 +20,10 @@ from mathse.feedback.self import SelfCritic, SelfCritique, ask_for_critique
 from mathse.feedback.teacher import TeacherCritic, ask_for_annotation, reveals
 from mathse.generation import Sampling
 from mathse.settings import settings
+from mathse.steps.generate import ask
 from mathse.steps.reflect import ask_for_reflection
 from mathse.store import Artifact, Runtime, canonical, name_of, recipe_of, restore
+from mathse.teacher import Ending, Text
 from mathse.teacher.figures import FiguresTeacher
 from mathse.types import Chat, Judged, Model, Problem, Solution, Status, Verdict, steps_of
 
@@ -137,6 +139,12 @@ def test_both_accept_only_together_and_the_orm_says_where(
     assert (verdict.status, verdict.error_step, verdict.by) == (status, step, "both/toy")
 
 
+def test_neither_who_solves_nor_who_repairs_is_told_the_answer() -> None:
+    for (turn,) in (ask(PROBLEM), ask_for_reflection(Judged(WRONG, Verdict("wrong", 2, "It is not 30.")))):
+        assert PROBLEM.question in turn.text
+        assert PROBLEM.answer not in turn.text
+
+
 def test_a_hint_reaches_the_reflection_and_names_no_step(runtime: Runtime, tmp_path: Path) -> None:
     (verdict,) = source("gold_hint", Bench(tmp_path))([WRONG], runtime)
     assert (verdict.status, verdict.error_step) == ("wrong", None)
@@ -170,6 +178,26 @@ def test_the_teacher_is_read_and_does_not_give_the_answer_away(
     (said,) = TeacherCritic(teacher=ToyTeacher(words=words))([WRONG], runtime)
     assert (said.status, said.error_step, said.analysis) == verdict
     assert (said.by, said.raw) == ("teacher", words)
+
+
+@pytest.mark.parametrize(
+    ("words", "ended", "verdict"),
+    [
+        ('{"status": "CORRECT", "error_st', "length", ("unreadable", None, "")),
+        ('{"status": "CORRECT", "error_step": null, "error_ana', "length", ("correct", None, "")),
+        (
+            '{"status": "WRONG", "error_step": "Step 2", "error_analysis": "The product',
+            "length",
+            ("wrong", 2, "The product"),
+        ),
+        ('{"status": "CORRECT", "error_step": null, "error_analysis": null}', "refused", ("unreadable", None, "")),
+    ],
+)
+def test_of_a_teachers_words_that_are_not_whole_a_settled_status_counts_and_of_a_refusal_nothing(
+    words: str, ended: Ending, verdict: tuple[str, int | None, str], runtime: Runtime
+) -> None:
+    (said,) = TeacherCritic(teacher=ToyTeacher(words=Text(words, ended)))([WRONG], runtime)
+    assert (said.status, said.error_step, said.analysis) == verdict
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,10 @@ from mathse.backbones.cogvlm2 import CogVLM2
 from mathse.backbones.internvl25 import InternVL25
 from mathse.backbones.qlora import Lora
 from mathse.backbones.qwen2vl import Qwen2VL
+from mathse.generation import Sampling
+from mathse.generation.torch import complete
+from mathse.steps.generate import ask
+from mathse.types import Problem
 
 LORA = Lora(rank=4, alpha=8, dropout=0.0)
 
@@ -98,6 +102,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda f: edit(f / "config.json", lambda c: c.update(image_token_id=9)),
         ["<|image_pad|> is its 6", "says 9"],
     ),
+    "a broken generation_config.json": (
+        lambda f: (f / "generation_config.json").write_text('{"eos_token_id": "end"}'),
+        ["generation_config.json", "broken"],
+    ),
 }
 
 
@@ -114,6 +122,22 @@ def test_a_damaged_checkpoint_is_one_line_that_names_the_file(damage: str, folde
 
 def test_a_whole_checkpoint_in_shards_loads(folder: Path) -> None:
     qwen2vl(sharded(folder)).load(quantize=False)
+
+
+def test_what_the_checkpoint_itself_ends_texts_with_ends_them_here_too(folder: Path, problems: list[Problem]) -> None:
+    """Qwen2-VL's generation_config.json names <|endoftext|> besides the template's <|im_end|>."""
+    chat, greedy = ask(problems[0]), Sampling(temperature=0.0, top_p=1.0, samples=1, max_new_tokens=12)
+    plain = qwen2vl(folder).load(unfolded=True)
+    ((whole,),) = complete(plain, [chat], greedy, [""])
+    ids = plain.tokenizer.encode(whole.text)
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [plain.stop_ids[0], ids[3]]}))
+    stopping = qwen2vl(folder).load(unfolded=True)
+    assert stopping.stop_ids == (plain.stop_ids[0], ids[3])
+    ((cut,),) = complete(stopping, [chat], greedy, [""])
+    assert cut.finished
+    assert cut.text == plain.tokenizer.decode(ids[: ids.index(ids[3])])
+    assert whole.text.startswith(cut.text)
+    assert len(cut.text) < len(whole.text)
 
 
 def test_missing_weights_say_where_they_were_looked_for_and_how_to_get_them() -> None:

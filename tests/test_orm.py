@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from mathse.steps.annotate import annotate, chosen
 from mathse.steps.data import remaining
 from mathse.steps.orm import verdict_text
 from mathse.store import Artifact, Runtime, name_of, recipe_of
+from mathse.teacher import Text
 from mathse.types import Chat, Judged, Model, Problem, Solution, Status, Verdict, read_jsonl, write_jsonl
 
 PROBLEM = Problem("p", "How wide is it?", (), "28")
@@ -218,26 +220,27 @@ def test_what_leaves_the_orm_nothing_to_learn_is_named(
 
 @settings
 class Sloppy:
-    """An annotator that breaks the schema about problems 0 and 1, about 1 the second time too, and gives away the answer of 2."""
+    """An annotator that breaks the schema about problems 0 and 1, about 1 the second time too, gives away the answer of 2, and is cut off
+    within its analysis of 4."""
 
     def __call__(self, chats: Sequence[Chat], *, schema: Any = None, index: int = 0) -> list[str]:
         def words(text: str) -> str:
             i = int(text.split("Step 1: ")[1].split(".")[0])
             if i == 1 or (i == 0 and index == 0):
                 return "Well, well."
-            return json.dumps(
-                {"status": "WRONG", "error_step": "Step 1", "error_analysis": "It is 7." if i == 2 else "No."}
-            )
+            said = {"status": "WRONG", "error_step": "Step 1", "error_analysis": "It is 7." if i == 2 else "No."}
+            return Text(json.dumps(said)[:-3], "length") if i == 4 else json.dumps(said)
 
         return [words(chat[0].text) for chat in chats]
 
 
 def test_an_annotation_that_cannot_be_used_is_asked_for_once_more_then_dropped_and_counted(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    judged = [drafts(tmp_path / "right", {("r", "en"): (4, 0)}), drafts(tmp_path / "wrong", {("w", "en"): (0, 4)})]
+    judged = [drafts(tmp_path / "right", {("r", "en"): (9, 0)}), drafts(tmp_path / "wrong", {("w", "en"): (0, 5)})]
     counts = annotate(tmp_path / "out", judged=judged, teacher=Sloppy(), size=None, mix={}, language="any", seed=0)
-    assert counts == {"wrong": 2, "right": 4, "dropped": 2, "teacher_calls": 4}
+    assert counts == {"wrong": 2, "right": 2, "dropped": 3, "teacher_calls": 5}
     written = read_jsonl(Judged, tmp_path / "out" / "judged.jsonl")
+    assert Counter(row.verdict.status for row in written) == {"wrong": 2, "correct": 2}
     assert {row.solution.problem.id for row in written if row.verdict.status == "wrong"} == {"wen0", "wen3"}
 
 

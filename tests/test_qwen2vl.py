@@ -109,9 +109,10 @@ def test_the_language_model_is_quantised_and_nothing_else(backbone: Qwen2VL) -> 
 
 
 def test_only_the_adapter_is_trained(backbone: Qwen2VL) -> None:
-    trained = {n for n, p in backbone.load(lora=LORA).module.named_parameters() if p.requires_grad}
+    trained = {n: p for n, p in backbone.load(lora=LORA).module.named_parameters() if p.requires_grad}
     assert len(trained) == 4 * 7 * 2
     assert all("language_model.layers" in name and "lora_" in name for name in trained)
+    assert {p.dtype for p in trained.values()} == {torch.float32}, "in bfloat16 small updates would be lost"
 
 
 def adapter(backbone: Qwen2VL, folder: Path) -> Path:
@@ -129,7 +130,7 @@ def test_training_may_go_on_from_a_stored_adapter(backbone: Qwen2VL, tmp_path: P
     module = backbone.load(adapter(backbone, tmp_path), lora=LORA).module
     trained = {n: p for n, p in module.named_parameters() if p.requires_grad}
     assert len(trained) == 4 * 7 * 2
-    assert all("lora_" in name and bool(p.any()) for name, p in trained.items())
+    assert all("lora_" in name and bool(p.any()) and p.dtype == torch.float32 for name, p in trained.items())
 
 
 def test_a_reloaded_adapter_changes_the_logits_the_same_way_each_time(

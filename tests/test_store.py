@@ -166,6 +166,23 @@ def test_a_step_killed_after_its_record_was_written_is_not_computed_again(store:
     assert CALLS == []
 
 
+def test_what_a_kill_within_the_writing_of_the_record_leaves_is_no_file_of_the_artifact(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def killed(path: Path, to: Path) -> Path:
+        assert to.name != "record.json", "killed here"
+        return replace(path, to)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        with pytest.raises(AssertionError, match="killed here"):
+            store.run(bake, flour=9, seed=9)
+    assert store.run(bake, flour=9, seed=9) == store.run(bake, flour=9, seed=9)
+    assert CALLS == ["bake", "bake"]
+
+
 @pytest.mark.parametrize(
     "tamper",
     [

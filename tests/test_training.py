@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -11,12 +12,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from mathse import training
 from mathse.backbones.qlora import Lora
 from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.fit import Fit, plan
 from mathse.steps.generate import ask
 from mathse.store import Runtime
+from mathse.training.state import STATE, saved_step
 from mathse.types import Problem, Turn
 
 FIT = Fit(
@@ -71,8 +75,6 @@ def train(
     lora: Lora = LORA,
     recompute: bool = False,
 ) -> None:
-    from mathse import training
-
     runtime = Runtime(
         device="cpu", threads=1, batch_size=8, isolate=False, unfold=True, recompute=recompute, save_every=save_every
     )
@@ -91,11 +93,15 @@ def curve(out: Path) -> list[dict[str, float]]:
 def test_the_loss_is_weighted_by_tokens_over_the_whole_window(
     backbone: Qwen2VL, problems: list[Problem], tmp_path: Path
 ) -> None:
-    """Rows have very different lengths: a mean of micro-batch means would give another loss and other weights."""
-    still = Lora(rank=4, alpha=8, dropout=0.0)
+    """Rows have very different lengths: a mean of micro-batch means would give another loss, and another gradient, of which Adam's
+    weights alone would not tell (their scale is nothing to it)."""
+    still, gradients = Lora(rank=4, alpha=8, dropout=0.0), []
     for size in (8, 2):
         (tmp_path / str(size)).mkdir()
-        train(backbone, problems, fit_of(micro_batch_size=size), tmp_path / str(size), 1e9, still)
+        train(backbone, problems, fit_of(micro_batch_size=size, clip=1e9), tmp_path / str(size), 0.0, still)
+        state = load_file(tmp_path / str(size) / STATE)  # of the last step but one
+        gradients.append(torch.cat([state[key].flatten() for key in sorted(state) if key.endswith("/exp_avg")]))
+    assert (gradients[0] - gradients[1]).norm() < 0.05 * gradients[0].norm()
     whole, parts = curve(tmp_path / "8"), curve(tmp_path / "2")
     for a, b in zip(whole, parts, strict=True):
         assert a.keys() == b.keys()
@@ -108,17 +114,25 @@ def test_validation_loss_and_learning_rate_are_on_the_curve(
     train(backbone, problems, FIT, tmp_path, 1e9)
     points = curve(tmp_path)
     rates = [point["lr"] for point in points if "lr" in point]
-    assert rates[0] == pytest.approx(FIT.lr)  # warm-up of one step in six
-    assert rates[-1] < rates[1]
+    cosine = [FIT.lr * (1 + math.cos(math.pi * step / 5)) / 2 for step in range(5)]
+    assert rates == pytest.approx([FIT.lr, *cosine]), (
+        "a warm-up of one step, then down to zero over the five that are left"
+    )
     assert "validation_loss" in points[-1]
+
+
+def test_a_loss_that_is_no_number_ends_the_training_and_leaves_no_adapter(
+    backbone: Qwen2VL, problems: list[Problem], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"the loss of step \d of 6 is nan: .*lower lr=1e\+30"):
+        train(backbone, problems, fit_of(lr=1e30), tmp_path, 1e9)
+    assert not (tmp_path / "adapter").exists()
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_weights(
     backbone: Qwen2VL, problems: list[Problem], tmp_path: Path
 ) -> None:
     """Bit by bit, dropout included."""
-    from mathse.training.state import saved_step
-
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
     longer = fit_of(min_steps=14)

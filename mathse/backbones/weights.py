@@ -48,6 +48,16 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def ends_of(folder: Path) -> tuple[int, ...]:
+    """The tokens that end a text by the checkpoint's own `generation_config.json`; none where there is no such file."""
+    path = folder / "generation_config.json"
+    try:
+        ends = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id") if path.is_file() else None
+        return tuple(map(int, ends if isinstance(ends, list) else [] if ends is None else [ends]))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: broken ({error}); fetch the checkpoint again") from error
+
+
 def check_shards(folder: Path) -> None:
     """Raises ValueError naming the first safetensors file that is missing or not whole. Reads headers only."""
     index = folder / "model.safetensors.index.json"

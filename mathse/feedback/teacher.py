@@ -12,10 +12,10 @@ from typing import Any
 
 from mathse.answers.options import LETTERS, letter
 from mathse.feedback import Run, parse_verdict
-from mathse.feedback.verdicts import READING
+from mathse.feedback.verdicts import READING, settled
 from mathse.settings import settings
 from mathse.store import Artifact, Runtime
-from mathse.teacher import Teacher
+from mathse.teacher import Teacher, Text, whole
 from mathse.types import Chat, Model, Solution, Turn, Verdict, language_of
 
 ANNOTATE = """You are a strict evaluator of solutions. Compare the solution with the picture and with the reference answer, step by step. \
@@ -82,12 +82,15 @@ class TeacherCritic:
         return self
 
     def __call__(self, solutions: Sequence[Solution], runtime: Runtime, *, why: bool = True) -> list[Verdict]:
-        """The teacher's words, read; one call for each solution."""
+        """The teacher's words, read; one call for each solution. Words that were refused, or cut off before the status was settled, are
+        unreadable."""
         texts = self.teacher([ask_for_annotation(solution) for solution in solutions], schema=SCHEMA)
-        verdicts = [
-            parse_verdict(text, self.by, solution.text) for text, solution in zip(texts, solutions, strict=True)
-        ]
-        return [
-            dataclasses.replace(verdict, analysis="") if reveals(verdict, solution) else verdict
-            for verdict, solution in zip(verdicts, solutions, strict=True)
-        ]
+        return [self._read(text, solution) for text, solution in zip(texts, solutions, strict=True)]
+
+    def _read(self, text: str, solution: Solution) -> Verdict:
+        verdict = parse_verdict(text, self.by, solution.text)
+        if isinstance(text, Text) and text.ended == "refused":
+            return Verdict("unreadable", by=self.by, raw=text)
+        if not whole(text) and settled(text, solution.text) != verdict.status:
+            return Verdict("unreadable", by=self.by, raw=text)
+        return dataclasses.replace(verdict, analysis="") if reveals(verdict, solution) else verdict

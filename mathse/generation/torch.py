@@ -3,7 +3,8 @@
 Chats about one problem that begin alike (several solutions to be judged) share the reading of what they begin with.
 
 Randomness belongs to the row, not to the batch: the j-th uniform number of a row comes from its own seed, and a token is
-drawn by inverting the distribution at that number. So neither batch size nor order changes what a row writes.
+drawn by inverting the distribution at that number. So neither batch size nor order changes what a row writes, as long as numbers are
+float32, which they are on a CPU. In bfloat16, as on a GPU, another batch size may decide a near tie otherwise (experiments/LOG.md).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from mathse.feedback.teacher import ANNOTATE, SCHEMA, ask_for_annotation, reveal
 from mathse.steps.data import judged_rows
 from mathse.steps.shards import in_chunks
 from mathse.store import Artifact, means
-from mathse.teacher import Teacher, bill
+from mathse.teacher import Teacher, bill, whole
 from mathse.types import Judged, Solution, Verdict, language_of, write_jsonl
 
 CHUNK = 4096  # what is paid for is kept call by call
@@ -35,8 +35,9 @@ def annotate(
 ) -> dict[str, float]:
     """The ORM's data -> judged.jsonl: the wrong solutions with the teacher's annotation, and as many right ones.
 
-    An annotation that breaks the schema or reveals the final answer is asked for once more, then dropped and counted. The larger
-    of the two classes is cut to the smaller, and both to half of `size`, by a seeded draw. `mix` and `language`: see OrmData.
+    An annotation that was cut short or refused, breaks the schema or reveals the final answer is asked for once more, then dropped and
+    counted. The larger of the two classes is cut to the smaller, and both to half of `size`, by a seeded draw. `mix` and `language`:
+    see OrmData.
     """
     wrong, right = chosen(judged, size, mix, language, seed)
     rows = judged_rows(judged)
@@ -55,6 +56,7 @@ def annotate(
     annotated = in_chunks(
         out, wrong, work, Judged, file="judged.jsonl", chunk=CHUNK, label="teacher annotates", unit="solutions"
     )
+    right = right[: len(annotated)]  # for what was dropped, too
     write_jsonl(out / "judged.jsonl", [*annotated, *right])
     return {
         "wrong": len(annotated),
@@ -123,7 +125,7 @@ def _ask(rows: Sequence[Judged], teacher: Teacher, index: int) -> list[Verdict |
         return []
     texts = teacher([ask_for_annotation(row.solution) for row in rows], schema=SCHEMA, index=index)
     return [
-        _usable(parse_verdict(text, "teacher", row.solution.text), row.solution)
+        _usable(parse_verdict(text, "teacher", row.solution.text), row.solution) if whole(text) else None
         for text, row in zip(texts, rows, strict=True)
     ]
 

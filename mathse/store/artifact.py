@@ -48,12 +48,13 @@ def changed(folder: Path, files: Mapping[str, str]) -> list[str]:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write the file whole or not at all, and onto the disk."""
-    with path.with_suffix(".tmp").open("w", encoding="utf-8") as out:
+    """Write the file whole or not at all, and onto the disk. What a kill leaves of it is hidden, so no file of the artifact."""
+    partial = path.with_name(f".{path.name}.tmp")
+    with partial.open("w", encoding="utf-8") as out:
         json.dump(data, out, ensure_ascii=False, indent=1)
         out.flush()
         os.fsync(out.fileno())
-    path.with_suffix(".tmp").replace(path)
+    partial.replace(path)
 
 
 def sha256(path: Path) -> str:

@@ -64,7 +64,9 @@ async def outcome(teacher: ApiTeacher, send: Callable[[], Awaitable[T]], *, stru
         late = isinstance(error, openai.APITimeoutError)
         what = "it cannot be reached" if unreached else "no answer in time" if late else "the connection was cut"
         failed = Again(what, charged=not unreached)
-    except (Garbled, openai.APIResponseValidationError, ValueError, RecursionError):  # the last two: JSON that is none
+    except Garbled as error:
+        failed = Again(without_key(teacher, str(error)), charged=True)
+    except (openai.APIResponseValidationError, ValueError, RecursionError):  # the last two: JSON that is none
         failed = Again("an answer that is none in the chat format", charged=True)
     if isinstance(failed, Exception):
         raise failed

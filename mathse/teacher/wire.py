@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MAGIC = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}  # what every endpoint reads
+AT_THE_LIMIT = {"length", "max_tokens", "model_length"}  # what endpoints call it
+OF_ITS_OWN = {"", "stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "tool_calls", "function_call"}
 MOST_TOKENS = 10**8  # of one call; a count beyond is no count
 OVERHEAD = 16  # most tokens that a chat template adds to a turn
 
@@ -34,7 +36,7 @@ REPAIR = {
 
 
 class Garbled(Exception):
-    """What came back is no answer in the chat format."""
+    """What came back is no answer in the chat format, or not the whole of one."""
 
 
 @dataclass(frozen=True)
@@ -120,22 +122,26 @@ class Answer:
 
 
 def read(data: Any) -> Answer:
-    """The answer in a response's JSON. Raises Garbled where there is none."""
+    """The answer in a response's JSON. Raises Garbled where there is none, or where its `finish_reason` does not say that the model
+    came to an end: an endpoint that breaks off (error, abort, insufficient_system_resource …) sends what there is with status 200."""
     try:
         choice = data["choices"][0]
         message = choice["message"]
-        content, refusal, finish = message.get("content"), message.get("refusal"), choice.get("finish_reason")
+        content, refusal = message.get("content"), message.get("refusal")
         if isinstance(content, list):
             content = "".join(part.get("text", "") for part in content)
         if not (content is None or isinstance(content, str)) or not isinstance(data.get("model") or "", str):
-            raise Garbled("content or model is no text")
+            raise TypeError
         text, model = content or str(refusal or ""), data.get("model") or ""
         (text + model).encode()
     except (KeyError, IndexError, TypeError, AttributeError, UnicodeEncodeError) as error:
-        raise Garbled(f"no answer in the chat format ({type(error).__name__})") from None
-    ended: Ending = "length" if finish == "length" else "stop"
-    if refusal or finish == "content_filter" or (not text.strip() and ended == "stop"):
+        raise Garbled(f"an answer that is none in the chat format ({type(error).__name__})") from None
+    finish = str(choice.get("finish_reason") or "").lower()
+    ended: Ending = "length" if finish in AT_THE_LIMIT else "stop"
+    if refusal or finish.startswith("content_filter") or (not text.strip() and finish in OF_ITS_OWN):
         ended = "refused"
+    elif finish not in AT_THE_LIMIT | OF_ITS_OWN:
+        raise Garbled(f"an answer that broke off (finish_reason {finish[:40]!r})")
     counts = _counts(data.get("usage"))
     return Answer(text, ended, model, *(counts or (0, 0, 0)), counted=counts is not None)
 

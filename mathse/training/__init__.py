@@ -3,7 +3,8 @@
 Three things are done here rather than left to Lightning, each because it is silently wrong there or cannot resume exactly:
 the loss is weighted by trained tokens over the whole accumulation window (Lightning averages micro-batch means); the order of
 rows, the learning rate and the dropout's seed are functions of (seed, step), so a resumed run needs no sampler state; and
-checkpoints are safetensors of adapter and optimizer, so that the resumed weights equal the uninterrupted ones bit by bit.
+checkpoints are safetensors of adapter and optimizer, so that on a CPU the resumed weights equal the uninterrupted ones bit by
+bit.
 """
 
 from __future__ import annotations

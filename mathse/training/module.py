@@ -95,6 +95,11 @@ class SftModule(lightning.LightningModule):
             group["lr"] = rate
         step = self.step + 1
         super().optimizer_step(*args, **kwargs)
+        if not math.isfinite(self._window):
+            raise ValueError(
+                f"the loss of step {step} of {self.steps} is {self._window}: fine-tuning has diverged; lower lr={self.fit_settings.lr:g} "
+                "(fit.lr, of the ORM orm.fit.lr)"
+            )
         self.curve.append({"step": step, "loss": self._window, "lr": rate})
         self._window = 0.0
 

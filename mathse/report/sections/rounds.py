@@ -40,11 +40,14 @@ def audited(audit: Mapping[str, Any]) -> list[Part]:
     kept = audit["D_SFT"]
     wrong = kept["expected_wrong"]
     expected = "nobody knows how many wrong" if wrong is None else f"{wrong:.0f} expected wrong"
+    without = kept.get("unanswered", "an unknown number")  # which audits of an earlier commit did not count
     words = (
-        f"The audit: D_SFT has {kept['rows']} rows, {expected}. Characters: of a solution, on average; distinct: not written before "
-        "for the same problem; newly solved: problems, and their share of those that were asked."
+        f"The audit: D_SFT has {kept['rows']} rows, {expected}, {without} without a final answer. Without answer: solutions that state "
+        "none, cut off most often; characters: of a solution, on average; distinct: not written before for the same problem; "
+        "newly solved: problems, and their share of those that were asked."
     )
-    head = ["round", "solutions", "accepted", "precision", "recall", "characters", "distinct", "newly solved", "share"]
+    head = ["round", "solutions", "accepted", "precision", "recall", "without answer", "characters", "distinct"]
+    head += ["newly solved", "share"]
     rows = [[str(r["round"]), str(r["solutions"]), _share(r["acceptance"]), *_numbers(r)] for r in audit["rounds"]]
     names = sorted({name for r in audit["rounds"] for name in r["families"]})
     families = [[name, *(_family(r["families"].get(name)) for r in audit["rounds"])] for name in names]
@@ -62,7 +65,7 @@ def audited(audit: Mapping[str, Any]) -> list[Part]:
 def _numbers(r: Mapping[str, Any]) -> list[str]:
     shares = [_share(r["precision"]), _share(r["recall"])]
     solved = [f"{r['solved'] * r['problems']:.0f}", _share(r["solved"])]
-    return [*shares, f"{r['characters']:.0f}", _share(r["distinct"]), *solved]
+    return [*shares, _share(r.get("unanswered")), f"{r['characters']:.0f}", _share(r["distinct"]), *solved]
 
 
 def _share(value: float | None) -> str:
