@@ -76,7 +76,7 @@ def jobs(exp: Experiment) -> list[Job]:
 def weights(shape: Shape, runtime: Runtime, *, training: bool) -> float:
     """Bytes of the weights, as `loading.load` holds them for training or for generation."""
     plain = 2 if training or runtime.device != "cpu" else 4
-    quantized = 4 if runtime.unfold and not training else NF4
+    quantized = plain if runtime.unfold and not training else NF4
     return quantized * shape.quantized + plain * (sum(shape.parameters.values()) - shape.quantized)
 
 

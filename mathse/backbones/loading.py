@@ -249,6 +249,7 @@ def load(
             folder,
             dtype=dtype,
             quantization_config=four_bit(list(layout.kept), dtype) if quantize else None,
+            device_map={"": device} if quantize else None,  # else a GPU that is visible, whatever was asked for
             attn_implementation="sdpa" if device != "cpu" else register(),  # short rows on a CPU: the faster one
             trust_remote_code=False,
             output_loading_info=True,
