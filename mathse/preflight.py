@@ -96,7 +96,8 @@ def fine_tuning(shape: Shape, job: Job, runtime: Runtime) -> Bytes:
     return {
         "weights": weights(shape, runtime, training=True),
         "adapter": adapter,
-        "gradients and optimizer": 3 * adapter,
+        "gradients and optimizer": (3 if runtime.devices == 1 else 4)
+        * adapter,  # DDP has buckets of gradients beside them
         "activations": rows * (shape.layers * length * kept + max(passing)) + 2 * shape.widest,
         "picture features": FEATURES,
     }
@@ -117,16 +118,19 @@ def generation(shape: Shape, job: Job, runtime: Runtime) -> Bytes:
     }
 
 
-def available(device: str) -> float:
-    """Free bytes on the device. Raises ValueError where there is no such device."""
+def available(device: str, devices: int = 1) -> float:
+    """Free bytes for each of the devices, those of the fullest. Raises ValueError where there are not so many."""
     if device == "cpu":
         lines = Path("/proc/meminfo").read_text().splitlines()
-        return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+        free = 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+        return free / devices
     import torch
 
     if not torch.cuda.is_available():
         raise ValueError(f"runtime.device={device}: no such device is visible; runtime=local runs on the CPU")
-    return float(torch.cuda.mem_get_info()[0])
+    if devices > torch.cuda.device_count():
+        raise ValueError(f"runtime.devices={devices}: {torch.cuda.device_count()} are visible; take so many at most")
+    return float(min(torch.cuda.mem_get_info(number)[0] for number in range(devices)))
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,7 @@ def check(exp: Experiment) -> None:
     Reads configurations and headers only.
     """
     found = needs(exp)
-    refuse(exp, found, available(exp.runtime.device))
+    refuse(exp, found, available(exp.runtime.device, exp.runtime.devices))
     for job in jobs(exp):
         check_shards(job.member.folder())
 
@@ -170,6 +174,10 @@ def refuse(exp: Experiment, found: Sequence[Need], room: float) -> None:
     """Raises ValueError with the numbers, and with what would fit, for the first phase that does not fit into `room` bytes."""
     for one in found:
         job = one.job
+        try:
+            job.fit.micro_batches(exp.runtime.devices)
+        except ValueError as error:
+            raise ValueError(f"{job.fit_field}: {error}") from error
         if job.member.max_length <= one.shape.picture:
             raise ValueError(
                 f"{job.field}.max_length={job.member.max_length} leaves no room beside a picture of up to "
@@ -332,7 +340,7 @@ def main(overrides: Sequence[str]) -> None:
 
     try:
         exp = load(*overrides)
-        found, room = needs(exp), available(exp.runtime.device)
+        found, room = needs(exp), available(exp.runtime.device, exp.runtime.devices)
         for one in found:
             print("\n".join(estimate(one, room, exp.runtime.device)), flush=True)
         check(exp)

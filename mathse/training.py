@@ -4,6 +4,9 @@ Three things are done here rather than left to Lightning, each because it is sil
 the loss is weighted by trained tokens over the whole accumulation window (Lightning averages micro-batch means); the order of
 rows, the learning rate and the dropout's seed are functions of (seed, step), so a resumed run needs no sampler state; and
 checkpoints are safetensors of adapter and optimizer, so that the resumed weights equal the uninterrupted ones bit by bit.
+
+Where devices share a step (DDP, a process each), its micro-batches are dealt out among them: the same rows, weights and dropout
+as on one device, only added up in another order. The first one alone writes.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Any
 
 import pytorch_lightning as lightning
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -30,7 +34,7 @@ from mathse.backbones import Loaded, Row
 from mathse.fit import Fit, plan
 from mathse.memory import release
 from mathse.progress import Progress, progress
-from mathse.store import Runtime
+from mathse.store import Rank, Runtime, ShareDone
 from mathse.store.work import count
 
 STATE = ".training.safetensors"  # scratch, until the step's record is written
@@ -93,7 +97,9 @@ class SftModule(lightning.LightningModule):
         return self.first + self.global_step
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        part = batch_idx % self.trainer.accumulate_grad_batches  # of the window: a resumed run counts its batches anew
+        trainer = self.trainer
+        part = batch_idx % trainer.accumulate_grad_batches  # of the window: a resumed run counts its batches anew
+        part = part * trainer.world_size + trainer.global_rank
         torch.manual_seed(self.seed * 1_000_003 + self.step * 1_009 + part)
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
@@ -116,7 +122,9 @@ class SftModule(lightning.LightningModule):
             group["lr"] = rate
         step = self.step + 1
         super().optimizer_step(*args, **kwargs)
-        self.curve.append({"step": step, "loss": self._window, "lr": rate})
+        ours = torch.tensor(self._window, dtype=torch.float64, device=self.device)
+        loss = float(self.trainer.strategy.reduce(ours, reduce_op="sum"))
+        self.curve.append({"step": step, "loss": loss, "lr": rate})
         self._window = 0.0
 
     def rate(self) -> float:
@@ -224,7 +232,12 @@ def fit(
     runtime: Runtime,
     kind: type[SftModule] = SftModule,
 ) -> dict[str, float]:
-    """Train the adapter of `loaded`, from where a killed run left it in `out`; leaves `out/adapter` and `out/curve.jsonl`."""
+    """Train the adapter of `loaded`, from where a killed run left it in `out`; leaves `out/adapter` and `out/curve.jsonl`.
+
+    Raises ValueError where the processes that share the step cannot share its micro-batches evenly, ShareDone in all but the first.
+    """
+    rank = Rank.mine()
+    micro_batches = settings.micro_batches(rank.of)
     first = saved_step(out)
     data = SolutionData(rows, held_out, settings, seed, first)
     steps = len(data.batches)
@@ -233,14 +246,15 @@ def fit(
     if runtime.recompute:
         recompute(loaded.module)
     _quiet()
-    micro = settings.batch_size // settings.micro_batch_size
     with progress(label, steps, "steps", first) as shown:
         trainer = lightning.Trainer(
             accelerator="cpu" if runtime.device == "cpu" else "gpu",
-            devices=1 if runtime.device == "cpu" else "auto",
+            devices=rank.of,
+            strategy="ddp" if rank.of > 1 else "auto",
+            plugins=LightningEnvironment(),  # whatever started the run (Slurm, torchrun): ranks are started by the store
             precision="bf16-mixed",
             max_epochs=1,
-            accumulate_grad_batches=max(1, micro),
+            accumulate_grad_batches=micro_batches,
             gradient_clip_val=settings.clip,
             check_val_every_n_epoch=1,
             num_sanity_val_steps=0,
@@ -254,6 +268,10 @@ def fit(
         trainer.fit(module, datamodule=data)
     release(cycles=True)
     loaded.module.eval()
+    if rank.of > 1:
+        torch.distributed.destroy_process_group()
+    if rank.number:
+        raise ShareDone
     loaded.module.save_pretrained(out / "adapter")
     (out / "adapter" / "README.md").unlink(missing_ok=True)
     with (out / "curve.jsonl").open("w", encoding="utf-8") as curve:
@@ -267,7 +285,8 @@ def fit(
 
 def _quiet() -> None:
     """Lightning's advice on hardware and worker counts is not for our users, who have `runtime`."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
 

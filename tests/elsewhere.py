@@ -86,5 +86,7 @@ def _copy_from(source: Tensor, to: Tensor, non_blocking: bool = False) -> Tensor
 
 # What torch calls below modes, where it makes a tensor of a list.
 _MADE = torch.library.Library("aten", "IMPL")
-_MADE.impl("empty_strided", lambda *size, dtype=None, **_: There(torch.empty_strided(*size, dtype=dtype)), "PrivateUse1")
+_MADE.impl(
+    "empty_strided", lambda *size, dtype=None, **_: There(torch.empty_strided(*size, dtype=dtype)), "PrivateUse1"
+)
 _MADE.impl("_copy_from", _copy_from, "PrivateUse1")

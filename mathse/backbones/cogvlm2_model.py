@@ -258,7 +258,9 @@ class Attention(nn.Module):
         if (mask is None and query.shape[2] == 1) or (mask is not None and mask.dtype != torch.bool):
             mixed, _ = grouped_attention(self, query, key, value, mask, self.size**-0.5)
         else:
-            if mask is not None and key.device.type != "cpu":  # kernels that hold no scores take no groups beside a mask
+            if (
+                mask is not None and key.device.type != "cpu"
+            ):  # kernels that hold no scores take no groups beside a mask
                 key, value = (states.repeat_interleave(self.heads // self.key_heads, 1) for states in (key, value))
             mixed = scaled_dot_product_attention(
                 query, key, value, mask, is_causal=mask is None and query.shape[2] > 1, enable_gqa=True

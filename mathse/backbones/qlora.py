@@ -128,7 +128,6 @@ def unfold(model: Any) -> Any:
     output without dequantising at every token. Nothing is quantised again (merging into 4 bits would change the model).
     """
     import bitsandbytes as bnb
-    import torch
     from bitsandbytes.functional import dequantize_4bit
     from torch import nn
 
