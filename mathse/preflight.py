@@ -96,8 +96,7 @@ def fine_tuning(shape: Shape, job: Job, runtime: Runtime) -> Bytes:
     return {
         "weights": weights(shape, runtime, training=True),
         "adapter": adapter,
-        "gradients and optimizer": (3 if runtime.devices == 1 else 4)
-        * adapter,  # DDP has buckets of gradients beside them
+        "gradients and optimizer": (3 + (runtime.devices > 1)) * adapter,  # DDP has its buckets of gradients
         "activations": rows * (shape.layers * length * kept + max(passing)) + 2 * shape.widest,
         "picture features": FEATURES,
     }
