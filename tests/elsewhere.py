@@ -16,7 +16,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 NAME = "elsewhere"
-backend_registration._setup_privateuseone_for_python_backend(NAME)  # type: ignore[no-untyped-call]
+
+
+class Module(backend_registration._DummyBackendModule):
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        return [torch.bfloat16]
+
+
+backend_registration._setup_privateuseone_for_python_backend(NAME, Module())  # type: ignore[no-untyped-call]
 
 
 class There(Tensor):
