@@ -34,6 +34,17 @@ class Fit:
         if self.lr <= 0 or self.epochs <= 0 or not 0 <= self.validation < 1:
             raise ValueError(f"Fit: lr > 0, epochs > 0 and 0 <= validation < 1 are needed, got {self}")
 
+    def micro_batches(self, devices: int) -> int:
+        """Of one step, how many each device takes. Raises ValueError where they cannot all take the same number."""
+        count = self.batch_size // self.micro_batch_size
+        if count % devices:
+            raise ValueError(
+                f"runtime.devices={devices} cannot share a step of batch_size={self.batch_size} rows in micro-batches of "
+                f"micro_batch_size={self.micro_batch_size} evenly; take a number of devices that divides {count}, or another "
+                "micro_batch_size"
+            )
+        return count // devices
+
 
 def plan(lengths: Sequence[int], fit: Fit, seed: int) -> list[list[int]]:
     """The rows of each step, `fit.batch_size` of them: shuffled epochs laid end to end, rows of similar length together.

@@ -33,7 +33,9 @@ def backbone() -> Qwen2VL:
 
 @pytest.fixture(scope="session")
 def runtime() -> Runtime:
-    return Runtime(device="cpu", threads=2, batch_size=16, isolate=False, unfold=True, recompute=False, save_every=0.0)
+    return Runtime(
+        device="cpu", devices=1, threads=2, batch_size=16, isolate=False, unfold=True, recompute=False, save_every=0.0
+    )
 
 
 @pytest.fixture(scope="session")

@@ -62,7 +62,9 @@ def written_by(slip_rate: float, problems: Sequence[Problem]) -> list[Solution]:
 @pytest.fixture(scope="module")
 def runtime() -> Runtime:
     """One thread, which beside other work is far faster than two."""
-    return Runtime(device="cpu", threads=1, batch_size=16, isolate=False, unfold=True, recompute=False, save_every=1e9)
+    return Runtime(
+        device="cpu", devices=1, threads=1, batch_size=16, isolate=False, unfold=True, recompute=False, save_every=1e9
+    )
 
 
 @pytest.fixture(scope="module")

@@ -140,6 +140,45 @@ def test_what_the_checkpoint_itself_ends_texts_with_ends_them_here_too(folder: P
     assert len(cut.text) < len(whole.text)
 
 
+def as_published(folder: Path, *, tied: bool) -> Path:
+    """The folder's configuration as Qwen/Qwen2-VL-…-Instruct has it, flat and by older names, weights in shards, other files beside."""
+    config = json.loads((folder / "config.json").read_text())
+    text, vision = config["text_config"], config["vision_config"]
+    rope = text.pop("rope_parameters")
+    unknown = ("hidden_act", "in_channels", "initializer_range", "model_type", "rope_parameters")
+    flat = {key: value for key, value in text.items() if key not in ("layer_types", "model_type", "pad_token_id")}
+    flat |= {"architectures": config["architectures"], "model_type": "qwen2_vl", "image_token_id": 6}
+    flat |= {
+        "rope_theta": rope["rope_theta"],
+        "rope_scaling": {"type": "mrope", "mrope_section": rope["mrope_section"]},
+    }
+    flat |= {"tie_word_embeddings": tied, "torch_dtype": "bfloat16", "transformers_version": "4.41.2"}
+    flat["vision_config"] = {key: value for key, value in vision.items() if key not in unknown} | {"in_chans": 3}
+    (folder / "config.json").write_text(json.dumps(flat))
+    (folder / "generation_config.json").write_text(json.dumps({"do_sample": True, "temperature": 0.01, "top_k": 1}))
+    (folder / "preprocessor_config.json").write_text(json.dumps({"min_pixels": 3136, "max_pixels": 12845056}))
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": "not ours"}))
+    if not tied:
+        tensors = load_file(folder / "model.safetensors")
+        tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return sharded(folder)
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied as 2B", "with a head as 7B"])
+def test_a_checkpoint_in_the_hubs_format_computes_in_4_bits_what_ours_does(
+    tied: bool, folder: Path, backbone: Qwen2VL, problems: list[Problem]
+) -> None:
+    found = []
+    for member in (backbone, qwen2vl(as_published(folder, tied=tied))):
+        loaded = member.load(lora=LORA)
+        batch = loaded.batch([loaded.encode(ask(problem)) for problem in problems[:3]], side="left")
+        with torch.no_grad():
+            hidden = loaded.language(batch.embeds, batch.positions, batch.mask, batch.picture_mask)
+            found.append(loaded.head(hidden[:, -1]))
+    assert torch.equal(*found)
+
+
 def test_missing_weights_say_where_they_were_looked_for_and_how_to_get_them() -> None:
     with pytest.raises(ValueError, match="nobody/nothing") as error:
         qwen2vl("nobody/nothing").shape()

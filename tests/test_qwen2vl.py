@@ -158,6 +158,15 @@ def test_unfolded_layers_compute_what_the_4_bit_layers_and_the_adapter_compute(
     assert torch.allclose(folded[batch.mask.bool()], plain[batch.mask.bool()], atol=2e-3)
 
 
+@pytest.mark.parametrize(("lora", "kind"), [(None, torch.float32), (LORA, torch.bfloat16)], ids=["float32", "bfloat16"])
+def test_unfolded_layers_compute_in_the_type_of_the_others(
+    backbone: Qwen2VL, lora: Lora | None, kind: torch.dtype
+) -> None:
+    """As on a GPU, where all is in bfloat16."""
+    module = unfold(backbone.load(lora=lora).module)
+    assert {parameter.dtype for parameter in module.parameters()} == {kind}
+
+
 def test_an_adapter_of_another_size_is_refused_by_name(backbone: Qwen2VL, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 

@@ -17,7 +17,9 @@ from mathse.settings import settings
 from mathse.store import DOING, Artifact, Doing, Runtime, Store, canonical, means, name_of, recipe_of
 from mathse.store.difference import explanation
 
-RUNTIME = Runtime(device="cpu", threads=1, batch_size=4, isolate=False, unfold=True, recompute=False, save_every=1.0)
+RUNTIME = Runtime(
+    device="cpu", devices=1, threads=1, batch_size=4, isolate=False, unfold=True, recompute=False, save_every=1.0
+)
 CALLS: list[str] = []
 
 
@@ -58,7 +60,7 @@ def test_every_input_is_identity_and_so_are_the_names_of_artifacts(store: Store)
 
 def test_the_runtime_is_no_identity(tmp_path: Path) -> None:
     other = Runtime(
-        device="cpu", threads=2, batch_size=99, isolate=False, unfold=False, recompute=False, save_every=9.0
+        device="cpu", devices=1, threads=2, batch_size=99, isolate=False, unfold=False, recompute=False, save_every=9.0
     )
     names = set()
     for runtime in (RUNTIME, other):
@@ -273,7 +275,7 @@ def test_a_step_in_a_process_of_its_own_ends_with_the_run_that_started_it(tmp_pa
     code = (
         "import sys; from pathlib import Path; from mathse.store import Runtime, Store; from mathse.steps.data import load\n"
         "from mathse.figures.data import Figures\n"
-        "apart = Runtime(device='cpu', threads=1, batch_size=4, isolate=True, unfold=True, recompute=False, save_every=1.0)\n"
+        "apart = Runtime(device='cpu', devices=1, threads=1, batch_size=4, isolate=True, unfold=True, recompute=False, save_every=1.0)\n"
         "Store(Path(sys.argv[1]), apart).run(load, data=Figures(size=100000, seed=1, split='train', families=()))"
     )
     run = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
@@ -316,7 +318,9 @@ def test_a_step_in_a_process_of_its_own_leaves_the_same_artifact(tmp_path: Path)
     from mathse.steps.data import load
 
     data = Figures(size=3, seed=1, split="train", families=("bars",))
-    apart = Runtime(device="cpu", threads=1, batch_size=4, isolate=True, unfold=True, recompute=False, save_every=1.0)
+    apart = Runtime(
+        device="cpu", devices=1, threads=1, batch_size=4, isolate=True, unfold=True, recompute=False, save_every=1.0
+    )
     one, two = Store(tmp_path / "a", RUNTIME).run(load, data=data), Store(tmp_path / "b", apart).run(load, data=data)
     assert one == two
     assert one.metrics == two.metrics == {"problems": 3}

@@ -17,7 +17,9 @@ from mathse.store import Artifact, Runtime, Store, name_of, recipe_of
 from mathse.store.__main__ import Broken, store
 from mathse.store.contents import mebibytes
 
-RUNTIME = Runtime(device="cpu", threads=1, batch_size=4, isolate=False, unfold=True, recompute=False, save_every=1.0)
+RUNTIME = Runtime(
+    device="cpu", devices=1, threads=1, batch_size=4, isolate=False, unfold=True, recompute=False, save_every=1.0
+)
 OLD = time.time() - 30 * 24 * 3600
 
 

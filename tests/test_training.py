@@ -76,7 +76,14 @@ def train(
     recompute: bool = False,
 ) -> None:
     runtime = Runtime(
-        device="cpu", threads=1, batch_size=8, isolate=False, unfold=True, recompute=recompute, save_every=save_every
+        device="cpu",
+        devices=1,
+        threads=1,
+        batch_size=8,
+        isolate=False,
+        unfold=True,
+        recompute=recompute,
+        save_every=save_every,
     )
     torch.set_num_threads(1)
     torch.manual_seed(0)

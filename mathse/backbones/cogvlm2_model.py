@@ -258,6 +258,10 @@ class Attention(nn.Module):
         if (mask is None and query.shape[2] == 1) or (mask is not None and mask.dtype != torch.bool):
             mixed, _ = grouped_attention(self, query, key, value, mask, self.size**-0.5)
         else:
+            if (
+                mask is not None and key.device.type != "cpu"
+            ):  # kernels that hold no scores take no groups beside a mask
+                key, value = (states.repeat_interleave(self.heads // self.key_heads, 1) for states in (key, value))
             mixed = scaled_dot_product_attention(
                 query, key, value, mask, is_causal=mask is None and query.shape[2] > 1, enable_gqa=True
             ).transpose(1, 2)
@@ -403,11 +407,8 @@ def attention_mask(mask: Tensor, length: int, *, added: bool = False) -> Tensor 
     if causal and bool((mask == 1).all()):
         return None
     if length == 1:
-        return (
-            torch.zeros(mask.shape)
-            .masked_fill(mask == 0, torch.finfo(torch.float32).min)[:, None, None]
-            .to(mask.device)
-        )
+        hidden = torch.zeros(mask.shape, device=mask.device)
+        return hidden.masked_fill(mask == 0, torch.finfo(torch.float32).min)[:, None, None]
     rows = torch.arange(keys - length, keys, device=mask.device)[:, None]
     columns = torch.arange(keys, device=mask.device)[None]
     seen = ((columns <= rows) & (mask == 1)[:, None] | (columns == rows))[:, None]

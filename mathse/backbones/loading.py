@@ -242,8 +242,8 @@ def load(
     from mathse.backbones.attention import register
 
     _quiet()
-    # bf16 trains 1.5 times faster on a CPU; decoding there is in float32, so that a batch's size never decides a token. What is published in
-    # bf16 is the same 4 bits either way; of float32 files the two are 2 % of the weights' norm apart (experiments/LOG.md).
+    # bf16 trains 1.5 times faster on a CPU; decoding there is in float32, so that a batch's size never decides a token. What is published
+    # in bf16 is the same 4 bits either way; of float32 files the two are 2 % of the weights' norm apart (experiments/LOG.md).
     dtype = torch.bfloat16 if device != "cpu" or lora else torch.float32
     large = sum(path.stat().st_size for path in folder.glob("*.safetensors")) > LARGE
     with returned_at_once() if large else nullcontext():
@@ -251,6 +251,7 @@ def load(
             folder,
             dtype=dtype,
             quantization_config=four_bit(list(layout.kept), dtype) if quantize else None,
+            device_map={"": device} if quantize else None,  # else a GPU that is visible, whatever was asked for
             attn_implementation="sdpa" if device != "cpu" else register(),  # short rows on a CPU: the faster one
             trust_remote_code=False,
             output_loading_info=True,

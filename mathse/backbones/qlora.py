@@ -128,7 +128,6 @@ def unfold(model: Any) -> Any:
     output without dequantising at every token. Nothing is quantised again (merging into 4 bits would change the model).
     """
     import bitsandbytes as bnb
-    import torch
     from bitsandbytes.functional import dequantize_4bit
     from torch import nn
 
@@ -143,9 +142,9 @@ def unfold(model: Any) -> Any:
         if hasattr(module, "lora_A"):
             weight = weight + sum(module.get_delta_weight(adapter).float() for adapter in module.active_adapters)
         plain = nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta")
-        plain.weight = nn.Parameter(weight, requires_grad=False)
+        plain.weight = nn.Parameter(weight.to(base.dtype), requires_grad=False)
         if layer.bias is not None:
-            plain.bias = nn.Parameter(layer.bias.detach().to(torch.float32), requires_grad=False)
+            plain.bias = nn.Parameter(layer.bias.detach().to(base.dtype), requires_grad=False)
         replaced[name] = plain
     for name, layer in replaced.items():
         parent, _, child = name.rpartition(".")

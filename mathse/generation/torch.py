@@ -88,6 +88,7 @@ def _decode(
     cache.pick(each)
     logits, mask, position = logits[each], mask[each], position[:, each]
     uniform = uniforms([f"{seed}/{j}" for seed in seeds for j in range(n)], sampling)
+    uniform = uniform.to(logits.device) if uniform is not None else None
 
     chances = torch.full((len(each),), torch.nan, device=logits.device)
     written = torch.full((len(each), sampling.max_new_tokens), -1, device=logits.device)

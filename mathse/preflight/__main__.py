@@ -24,7 +24,7 @@ def main(overrides: Sequence[str]) -> None:
 
     try:
         exp = load(*overrides)
-        found, room = needs(exp), available(exp.runtime.device)
+        found, room = needs(exp), available(exp.runtime.device, exp.runtime.devices)
         for one in found:
             print("\n".join(estimate(one, room, exp.runtime.device)), flush=True)
         check(exp)

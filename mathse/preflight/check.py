@@ -21,7 +21,7 @@ def check(exp: Experiment) -> None:
     Reads configurations and headers only.
     """
     found = needs(exp)
-    refuse(exp, found, available(exp.runtime.device))
+    refuse(exp, found, available(exp.runtime.device, exp.runtime.devices))
     for job in jobs(exp):
         check_shards(job.member.folder())
 
@@ -30,6 +30,10 @@ def refuse(exp: Experiment, found: Sequence[Need], room: float) -> None:
     """Raises ValueError with the numbers, and with what would fit, for the first phase that does not fit into `room` bytes."""
     for one in found:
         job = one.job
+        try:
+            job.fit.micro_batches(exp.runtime.devices)
+        except ValueError as error:
+            raise ValueError(f"{job.fit_field}: {error}") from error
         if job.member.max_length <= one.shape.picture:
             raise ValueError(
                 f"{job.field}.max_length={job.member.max_length} leaves no room beside a picture of up to "

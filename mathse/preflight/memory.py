@@ -60,7 +60,7 @@ def jobs(exp: Experiment) -> list[Job]:
 def weights(shape: Shape, runtime: Runtime, *, training: bool) -> float:
     """Bytes of the weights, as `loading.load` holds them for training or for generation."""
     plain = 2 if training or runtime.device != "cpu" else 4
-    quantized = 4 if runtime.unfold and not training else NF4
+    quantized = plain if runtime.unfold and not training else NF4
     return quantized * shape.quantized + plain * (sum(shape.parameters.values()) - shape.quantized)
 
 
@@ -80,7 +80,7 @@ def fine_tuning(shape: Shape, job: Job, runtime: Runtime) -> Bytes:
     return {
         "weights": weights(shape, runtime, training=True),
         "adapter": adapter,
-        "gradients and optimizer": 3 * adapter,
+        "gradients and optimizer": (3 + (runtime.devices > 1)) * adapter,  # DDP has its buckets of gradients
         "activations": rows * (shape.layers * length * kept + max(passing)) + 2 * shape.widest,
         "picture features": FEATURES,
     }
@@ -101,16 +101,19 @@ def generation(shape: Shape, job: Job, runtime: Runtime) -> Bytes:
     }
 
 
-def available(device: str) -> float:
-    """Free bytes on the device. Raises ValueError where there is no such device."""
+def available(device: str, devices: int = 1) -> float:
+    """Free bytes for each of the devices, those of the fullest. Raises ValueError where there are not so many."""
     if device == "cpu":
         lines = Path("/proc/meminfo").read_text().splitlines()
-        return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+        free = 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+        return free / devices
     import torch
 
     if not torch.cuda.is_available():
         raise ValueError(f"runtime.device={device}: no such device is visible; runtime=local runs on the CPU")
-    return float(torch.cuda.mem_get_info()[0])
+    if devices > torch.cuda.device_count():
+        raise ValueError(f"runtime.devices={devices}: {torch.cuda.device_count()} are visible; take so many at most")
+    return float(min(torch.cuda.mem_get_info(number)[0] for number in range(devices)))
 
 
 @dataclass(frozen=True)

@@ -100,9 +100,8 @@ class Relay(View):
         self._tell(progress, open=False)
 
     def _tell(self, progress: Progress, *, open: bool) -> None:
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # of several ranks, one is enough
-            told = dataclasses.asdict(progress) | {"id": id(progress), "open": open}
-            print(MARK + json.dumps(told), flush=True)
+        told = dataclasses.asdict(progress) | {"id": id(progress), "open": open}
+        print(MARK + json.dumps(told), flush=True)
 
 
 VIEW: View | None = None

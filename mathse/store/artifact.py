@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import Any
 
 RECORD = "record.json"
-RECIPE, CALL, METRICS, BY = ".recipe.json", ".call.json", ".metrics.json", ".by.json"  # in the work directory only
+RECIPE, CALL, BY = ".recipe.json", ".call.json", ".by.json"  # in the work directory only
 PARTIAL = ".partial"  # ends the name of a work directory
+
+
+def metrics_of(work: Path, rank: int) -> Path:
+    """Where a process that computes a step leaves the metrics, and what it did."""
+    return work / f".metrics-{rank}.json"
 
 
 @dataclass(frozen=True)

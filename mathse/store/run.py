@@ -14,13 +14,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from mathse.store.apart import in_own_process
+from mathse.store.apart import in_own_process, needs_weights
 from mathse.store.artifact import BY, CALL, PARTIAL, RECIPE, RECORD, Artifact, changed, read_record, sha256
 from mathse.store.artifact import write_json as write
 from mathse.store.difference import explanation
 from mathse.store.locks import In, computing
 from mathse.store.recipe import canonical, name_of, recipe_of
-from mathse.store.runtime import DOING, Doing, Runtime
+from mathse.store.runtime import DOING, Doing, Runtime, ShareDone
 from mathse.store.work import counted
 
 
@@ -108,10 +108,11 @@ class Store:
         write(work / RECIPE, recipe)
         write(work / BY, {"pid": os.getpid(), "host": os.uname().nodename, "run": self.name, "since": time.time()})
         begun = time.time()
-        if self.runtime.isolate:
+        processes = self.runtime.devices if _takes_runtime(step) and needs_weights(inputs) else 1
+        if self.runtime.isolate or processes > 1:
             whole = {"inputs": dict(inputs), "runtime": self.runtime, "run": self.name}
             write(work / CALL, canonical(whole, whole=True))
-            metrics, done = in_own_process(work)
+            metrics, done = in_own_process(work, processes)
         else:
             metrics, done = call(step, work, inputs, self.runtime, self.name)
         files = sorted(path for path in work.rglob("*") if path.is_file() and not path.name.startswith("."))
@@ -140,13 +141,19 @@ def call(
     step: Callable[..., Mapping[str, float]], work: Path, inputs: Mapping[str, Any], runtime: Runtime, run: str
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Call the step on the account of `run`, with `runtime` if it asks for it: its metrics, and what it did (`Work`)."""
-    extra = {"runtime": runtime} if "runtime" in inspect.signature(step).parameters else {}
+    extra = {"runtime": runtime} if _takes_runtime(step) else {}
     token = DOING.set(Doing(run, work.name.removesuffix(".partial")))
+    metrics: dict[str, float] = {}
     try:
-        with counted() as done:
-            return dict(step(work, **inputs, **extra)), dataclasses.asdict(done)
+        with counted() as done, suppress(ShareDone):
+            metrics = dict(step(work, **inputs, **extra))
+        return metrics, dataclasses.asdict(done)
     finally:
         DOING.reset(token)
+
+
+def _takes_runtime(step: Callable[..., Any]) -> bool:
+    return "runtime" in inspect.signature(step).parameters
 
 
 def provenance() -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One step in a process of its own: `python -m mathse.store.run_step <work directory>`, called by the store.
 
-It frees GPU memory when it ends, and Lightning's DDP launcher, which starts this command line again for every rank, finds
-one step here instead of the whole algorithm.
+It frees GPU memory when it ends. Where several devices share a step, each has such a process: they fine-tune together (DDP) or
+take the chunks of a long step in turn, and never see the algorithm around it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mathse.progress import RELAY
 from mathse.settings import usage
-from mathse.store import CALL, METRICS, RECIPE, call, find, restore
+from mathse.store import CALL, RECIPE, Rank, Runtime, call, find, metrics_of, restore
 
 # What a user or an endpoint can cause; anything else is ours, and shows its traceback.
 MISTAKES = (ValueError, TypeError, OSError, RuntimeError)
@@ -38,6 +38,8 @@ def main() -> None:
     work = Path(sys.argv[1])
     step = find(json.loads((work / RECIPE).read_text(encoding="utf-8"))["step"])
     given = restore(json.loads((work / CALL).read_text(encoding="utf-8")), work.parent)
+    rank = Rank.mine()
+    _take(rank, given["runtime"])
     try:
         done = call(step, work, given["inputs"], given["runtime"], given["run"])
     except MISTAKES as error:
@@ -46,7 +48,15 @@ def main() -> None:
         sys.exit(f"mathse: {error}")
     except KeyboardInterrupt:  # the run, which it reached too, says so
         sys.exit(130)
-    (work / METRICS).write_text(json.dumps(done))
+    metrics_of(work, rank.number).write_text(json.dumps(done))
+
+
+def _take(rank: Rank, runtime: Runtime) -> None:
+    """Each rank has its own GPU, which is what it means by cuda from here on."""
+    if rank.of > 1 and runtime.device == "cuda":
+        import torch
+
+        torch.cuda.set_device(rank.number)
 
 
 if __name__ == "__main__":

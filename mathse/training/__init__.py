@@ -5,6 +5,9 @@ the loss is weighted by trained tokens over the whole accumulation window (Light
 rows, the learning rate and the dropout's seed are functions of (seed, step), so a resumed run needs no sampler state; and
 checkpoints are safetensors of adapter and optimizer, so that on a CPU the resumed weights equal the uninterrupted ones bit by
 bit.
+
+Where devices share a step (DDP, a process each), its micro-batches are dealt out among them: the same rows, weights and dropout
+as on one device, only added up in another order. The first one alone writes.
 """
 
 from __future__ import annotations
@@ -18,13 +21,14 @@ from pathlib import Path
 
 import pytorch_lightning as lightning
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from torch.utils.checkpoint import checkpoint
 
 from mathse.backbones import Loaded, Row
 from mathse.fit import Fit
 from mathse.memory import release
 from mathse.progress import progress
-from mathse.store import Runtime
+from mathse.store import Rank, Runtime, ShareDone
 from mathse.training.module import SftModule, SolutionData
 from mathse.training.state import Keeper, Restore, saved_step
 
@@ -41,7 +45,12 @@ def fit(
     runtime: Runtime,
     kind: type[SftModule] = SftModule,
 ) -> dict[str, float]:
-    """Train the adapter of `loaded`, from where a killed run left it in `out`; leaves `out/adapter` and `out/curve.jsonl`."""
+    """Train the adapter of `loaded`, from where a killed run left it in `out`; leaves `out/adapter` and `out/curve.jsonl`.
+
+    Raises ValueError where the processes that share the step cannot share its micro-batches evenly, ShareDone in all but the first.
+    """
+    rank = Rank.mine()
+    micro_batches = settings.micro_batches(rank.of)
     first = saved_step(out)
     data = SolutionData(rows, held_out, settings, seed, first)
     steps = len(data.batches)
@@ -50,14 +59,15 @@ def fit(
     if runtime.recompute:
         recompute(loaded.module)
     _quiet()
-    micro = settings.batch_size // settings.micro_batch_size
     with progress(label, steps, "steps", first) as shown:
         trainer = lightning.Trainer(
             accelerator="cpu" if runtime.device == "cpu" else "gpu",
-            devices=1 if runtime.device == "cpu" else "auto",
+            devices=rank.of,
+            strategy="ddp" if rank.of > 1 else "auto",
+            plugins=LightningEnvironment(),  # whatever started the run (Slurm, torchrun): ranks are started by the store
             precision="bf16-mixed",
             max_epochs=1,
-            accumulate_grad_batches=max(1, micro),
+            accumulate_grad_batches=micro_batches,
             gradient_clip_val=settings.clip,
             check_val_every_n_epoch=1,
             num_sanity_val_steps=0,
@@ -71,6 +81,10 @@ def fit(
         trainer.fit(module, datamodule=data)
     release(cycles=True)
     loaded.module.eval()
+    if rank.of > 1:
+        torch.distributed.destroy_process_group()
+    if rank.number:
+        raise ShareDone
     loaded.module.save_pretrained(out / "adapter")
     (out / "adapter" / "README.md").unlink(missing_ok=True)
     with (out / "curve.jsonl").open("w", encoding="utf-8") as curve:
@@ -84,7 +98,8 @@ def fit(
 
 def _quiet() -> None:
     """Lightning's advice on hardware and worker counts is not for our users, who have `runtime`."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
 

@@ -72,7 +72,9 @@ class SftModule(lightning.LightningModule):
         return self.first + self.global_step
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        part = batch_idx % self.trainer.accumulate_grad_batches  # of the window: a resumed run counts its batches anew
+        trainer = self.trainer
+        part = batch_idx % trainer.accumulate_grad_batches  # of the window: a resumed run counts its batches anew
+        part = part * trainer.world_size + trainer.global_rank
         torch.manual_seed(self.seed * 1_000_003 + self.step * 1_009 + part)
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
@@ -95,12 +97,14 @@ class SftModule(lightning.LightningModule):
             group["lr"] = rate
         step = self.step + 1
         super().optimizer_step(*args, **kwargs)
-        if not math.isfinite(self._window):
+        ours = torch.tensor(self._window, dtype=torch.float64, device=self.device)
+        loss = float(self.trainer.strategy.reduce(ours, reduce_op="sum"))
+        if not math.isfinite(loss):
             raise ValueError(
-                f"the loss of step {step} of {self.steps} is {self._window}: fine-tuning has diverged; lower lr={self.fit_settings.lr:g} "
+                f"the loss of step {step} of {self.steps} is {loss}: fine-tuning has diverged; lower lr={self.fit_settings.lr:g} "
                 "(fit.lr, of the ORM orm.fit.lr)"
             )
-        self.curve.append({"step": step, "loss": self._window, "lr": rate})
+        self.curve.append({"step": step, "loss": loss, "lr": rate})
         self._window = 0.0
 
     def rate(self) -> float:
