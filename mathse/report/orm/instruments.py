@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,8 @@ from mathse.report.orm.numbers import (
     curve,
     precision_at,
 )
-from mathse.store import RECORD, Artifact
+from mathse.report.records import training_of
+from mathse.store import Artifact
 from mathse.types import Judged, Solution, Verdict, read_jsonl
 
 
@@ -84,6 +84,8 @@ def instruments(steps: Iterable[tuple[Artifact, Mapping[str, Any]]]) -> list[Ins
         else:
             data = artifact.path.parent / recipe["inputs"]["data"]["artifact"] / "judged.jsonl"
             truth = {row.solution.id: row.verdict for row in read_jsonl(Judged, data)}
+            if training_of(source, artifact.path.parent).get("analysis") is False:  # a binary ORM names no step
+                truth = {name: dataclasses.replace(verdict, error_step=None) for name, verdict in truth.items()}
             new = [Checked(row.solution, row.verdict, truth[row.solution.id]) for row in rows]
             instrument.held_out = _once([*instrument.held_out, *new])
     return list(found.values())
@@ -91,9 +93,8 @@ def instruments(steps: Iterable[tuple[Artifact, Mapping[str, Any]]]) -> list[Ins
 
 def called(by: str, source: Mapping[str, Any], root: Path) -> str:
     """A judge's name for people: an ORM with what tells it from others in a store. Its training's record is looked for in `root`."""
+    made = training_of(source, root)
     source = source.get("orm") or source  # within `both`
-    record = root / str((source.get("model") or {}).get("adapter", {}).get("artifact")) / RECORD
-    made = json.loads(record.read_text(encoding="utf-8"))["inputs"] if record.is_file() else {}
     about = [made["backbone"]["_target_"].split(".")[-2], f"seed {made['seed']}"] if "backbone" in made else []
     about += ["binary"] if made.get("analysis") is False else []
     if "use_reference" in source:

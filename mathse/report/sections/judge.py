@@ -14,6 +14,7 @@ from mathse.report.parts import Chart, Part, Section, Table, Text, section, trie
 from mathse.report.problems import kept_for_the_orm
 from mathse.report.reflection import reflection_table
 from mathse.report.run import Run
+from mathse.report.summary import on_held_out
 from mathse.report.text import orm_table
 from mathse.steps.data import judged_rows
 
@@ -27,8 +28,8 @@ SHARES = (
 def judge(run: Run, found: Sequence[Instrument]) -> list[Section]:
     """The ORM's report card, and of each judge that was measured: reliability, purity against yield, shares by model, family and level."""
     parts: list[Part] = []
-    if run.summary.get("orm"):
-        parts.append(Table(orm_table(run.summary["orm"])))
+    if tested := run.of("test_orm"):  # the judge's comes first, should the feedback have its own
+        parts.append(Table(orm_table(on_held_out(tested[0]))))
         parts += tried(lambda: kept(run))
     return section("judge", "The judge", parts, instrument_parts(found))
 
