@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from browser import Page, browse, find
 from PIL import Image
@@ -16,7 +18,7 @@ from test_report import Story, Told, experiment
 from mathse.report import Reporter
 from mathse.report.__main__ import main
 from mathse.report.examples import Example, Group, groups
-from mathse.report.page import in_rows, to_html, write_report
+from mathse.report.page import TEMPLATES, in_rows, to_html, write_report
 from mathse.report.parts import Chart, Gallery, Report, Section, Table, Text, to_markdown
 from mathse.report.run import read_run
 from mathse.report.sections import report_of
@@ -201,12 +203,57 @@ def test_a_page_stays_under_ten_megabytes_whatever_its_pictures(tmp_path: Path) 
     assert page.count('class="card"') == 70
 
 
-def test_small_charts_stand_beside_each_other_and_a_narrow_table_beside_one() -> None:
+def test_two_small_charts_stand_beside_each_other_or_one_and_a_narrow_table() -> None:
     chart = Chart("c", lambda figure: None, "nothing")
     wide = Chart("c", lambda figure: None, "nothing", wide=True)
     narrow, broad = Table([["a", "b"], ["1", "2"]]), Table([["a"] * 9, ["1"] * 9])
     rows = in_rows([Text("x"), chart, chart, narrow, broad, wide, narrow])
-    assert [len(row) for row in rows] == [1, 3, 1, 1, 1]
+    assert [len(row) for row in rows] == [1, 2, 1, 1, 1, 1]
+    assert [len(row) for row in in_rows([chart, narrow, narrow, chart])] == [2, 1, 1]
+
+
+# What colour-blind people see of linear RGB (Machado, Oliveira, Fernandes 2009, severity 1).
+SEEN = {
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "all cones": [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+}
+
+
+def linear(colour: str) -> Any:
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(a: str, b: str) -> float:
+    """WCAG's ratio."""
+    low, high = sorted(float(linear(colour) @ [0.2126, 0.7152, 0.0722]) + 0.05 for colour in (a, b))
+    return high / low
+
+
+def lab(rgb: Any) -> Any:
+    xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]] @ np.clip(rgb, 0, 1)
+    x, y, z = (v ** (1 / 3) if v > 0.008856 else 7.787 * v + 16 / 116 for v in xyz / [0.9505, 1, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_colours_stand_out_from_the_page_and_colour_blind_people_tell_them_apart(scheme: int) -> None:
+    css = (TEMPLATES / "style.css").read_text()
+    colour = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6});", css.split(":root")[scheme + 1]))
+    for text in ("ink", "dim", "right", "wrong", "odd"):
+        assert min(contrast(colour[text], colour[ground]) for ground in ("page", "card", "soft")) >= 4.5
+    series = [colour[f"series-{i}"] for i in range(1, 9)]
+    marks = [*series, *(colour[name] for name in ("right-mid", "wrong-mid"))]
+    assert min(contrast(mark, colour["page"]) for mark in marks) >= 2.9
+    pairs = [
+        *itertools.combinations(series, 2),
+        (colour["right"], colour["wrong"]),
+        (colour["right"], colour["wrong-mid"]),
+    ]
+    for eye, matrix in SEEN.items():
+        for a, b in pairs:
+            assert np.linalg.norm(lab(matrix @ linear(a)) - lab(matrix @ linear(b))) > 15, (eye, a, b)
 
 
 def test_hostile_names_stay_text_in_titles_tables_and_charts() -> None:

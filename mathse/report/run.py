@@ -78,7 +78,8 @@ def read_run(folder: Path, store: Path | None = None) -> Run:
     try:
         run.audit = json.loads((folder / AUDIT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        run.missing += [f"The audit: {folder / AUDIT} cannot be read ({error})."] if run.rounds else []
+        why = getattr(error, "strerror", None) or error
+        run.missing += [f"The audit: {folder / AUDIT} cannot be read ({why})."] if run.rounds else []
     return run
 
 

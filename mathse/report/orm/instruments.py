@@ -12,6 +12,7 @@ from typing import Any
 from mathse.feedback.answer import matches
 from mathse.report.orm.cuts import REFLECTION, STAGE_1, cut, place
 from mathse.report.orm.numbers import (
+    Bin,
     Calibration,
     Checked,
     Estimate,
@@ -43,6 +44,11 @@ class Instrument:
         parts = {"held-out": self.held_out, "rounds": rounds, "teacher": taught}
         return {name: Part(rows) for name, rows in parts.items() if rows}
 
+    @property
+    def scored(self) -> dict[str, Part]:
+        """Those whose verdicts have scores."""
+        return {name: part for name, part in self.parts.items() if part.calibration}
+
     @functools.cached_property
     def base_rates(self) -> dict[str, tuple[Share, Estimate]]:
         """For each round the share of right solutions, and the precision that the held-out solutions let one expect there."""
@@ -63,6 +69,16 @@ class Part:
     @functools.cached_property
     def curve(self) -> list[Trade]:
         return curve(self.rows)
+
+    @property
+    def bins(self) -> list[Bin]:
+        return self.calibration.bins if self.calibration else []
+
+    @property
+    def stands(self) -> tuple[float, float]:
+        """Yield and purity of what was accepted, NaN where that is nothing."""
+        found = card(self.rows)
+        return found["right_accepted"].value, found["precision"].value
 
 
 def instruments(steps: Iterable[tuple[Artifact, Mapping[str, Any]]]) -> list[Instrument]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from mathse.report.charts import stages as charts
 from mathse.report.parts import Chart, Notice, Part, Section, Table, Text, section
+from mathse.report.roles import round_of
 from mathse.report.run import Run
 from mathse.report.text import round_table
+from mathse.statistics import wilson
 
 
 def rounds(run: Run) -> list[Section]:
@@ -26,11 +29,26 @@ def rounds(run: Run) -> list[Section]:
     both: list[Part] = [
         Chart("Solutions of each round", charts.solutions(found), f"{counts}.", size=(4.2, 2.7)),
         Chart(
-            "Acceptance", charts.acceptance(found), f"Precision and recall of acceptance. {shares}.", size=(4.2, 2.7)
+            "Acceptance",
+            charts.acceptance(found, intervals(run)),
+            f"Precision and recall of acceptance. {shares}.",
+            size=(4.2, 2.7),
         ),
     ]
-    words = "Precision and recall of acceptance are measured against the reference answers."
+    words = "Precision and recall of acceptance are measured against the reference answers; their intervals (Wilson) hold 95 %."
     return section("rounds", "Rounds", Text(words), Table(round_table(run.summary)), both, audited(run.audit))
+
+
+def intervals(run: Run) -> dict[str, list[tuple[float, float]]]:
+    """The 95 % Wilson intervals of each round's precision and recall; NaN where there was nothing to count, or the round is missing."""
+    metrics = {round_of(run.roles[one.name]): one.metrics for one in run.rounds}
+    found: dict[str, list[tuple[float, float]]] = {"accept_precision": [], "accept_recall": []}
+    for r in run.summary["rounds"]:
+        m = metrics.get(r["round"], {"accept_precision": 0, "accepted": 0, "right": 0})
+        hits = round(m["accept_precision"] * m["accepted"])
+        for name, of in (("accept_precision", m["accepted"]), ("accept_recall", m["right"])):
+            found[name].append(wilson(hits, int(of)) if of else (math.nan, math.nan))
+    return found
 
 
 def audited(audit: Mapping[str, Any]) -> list[Part]:
@@ -41,11 +59,21 @@ def audited(audit: Mapping[str, Any]) -> list[Part]:
     wrong = kept["expected_wrong"]
     expected = "nobody knows how many wrong" if wrong is None else f"{wrong:.0f} expected wrong"
     words = (
-        f"The audit: D_SFT has {kept['rows']} rows, {expected}. Characters: of a solution, on average; distinct: not written before "
-        "for the same problem; newly solved: problems, and their share of those that were asked."
+        f"The audit: D_SFT has {kept['rows']} rows, {expected}. Accepted: share of the solutions; characters: of a solution, on average; "
+        "distinct: not written before for the same problem; newly solved: problems, and their share of those that were asked."
     )
-    head = ["round", "solutions", "accepted", "precision", "recall", "characters", "distinct", "newly solved", "share"]
-    rows = [[str(r["round"]), str(r["solutions"]), _share(r["acceptance"]), *_numbers(r)] for r in audit["rounds"]]
+    head = ["round", "accepted", "characters", "distinct", "newly solved", "share"]
+    rows = [
+        [
+            str(r["round"]),
+            _share(r["acceptance"]),
+            f"{r['characters']:.0f}",
+            _share(r["distinct"]),
+            f"{r['solved'] * r['problems']:.0f}",
+            _share(r["solved"]),
+        ]
+        for r in audit["rounds"]
+    ]
     names = sorted({name for r in audit["rounds"] for name in r["families"]})
     families = [[name, *(_family(r["families"].get(name)) for r in audit["rounds"])] for name in names]
     return [
@@ -57,12 +85,6 @@ def audited(audit: Mapping[str, Any]) -> list[Part]:
             fold=True,
         ),
     ]
-
-
-def _numbers(r: Mapping[str, Any]) -> list[str]:
-    shares = [_share(r["precision"]), _share(r["recall"])]
-    solved = [f"{r['solved'] * r['problems']:.0f}", _share(r["solved"])]
-    return [*shares, f"{r['characters']:.0f}", _share(r["distinct"]), *solved]
 
 
 def _share(value: float | None) -> str:
