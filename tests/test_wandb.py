@@ -213,6 +213,9 @@ def test_the_orms_report_and_the_ledger_are_logged_and_the_unknown_is_left_out(t
     summary = summary_in(told)
     assert summary["orm/test/wrong_accuracy"] == pytest.approx(0.8)
     assert 0 <= summary["orm/held-out/right_accepted"] <= 1
+    assert len([name for name in summary if name.startswith("orm/held-out/")]) < 15, (
+        "the parts by family are in orm.json"
+    )
     assert [row for row in told["history"] if "orm/reliability" in row or "orm/reliability._type" in row]
     assert summary["ledger/all/calls"] > 0
     assert "ledger/all/flops" not in summary, "the story's steps have no records"

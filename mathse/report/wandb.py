@@ -208,10 +208,10 @@ def known(numbers: Mapping[str, float | None]) -> dict[str, float]:
 
 
 def _orm_numbers(path: Path) -> dict[str, float]:
-    """The numbers of the ORM's report on held-out solutions, of each judge, by dotted name; counts and intervals stay in the report."""
+    """The numbers of the ORM's report on held-out solutions, of each judge; counts, intervals and parts by family … stay in orm.json."""
     found: dict[str, Any] = {}
     for number, judge in enumerate(json.loads(path.read_text(encoding="utf-8"))):
-        numbers = flat(judge.get("held-out") or {})
+        numbers = flat({key: value for key, value in (judge.get("held-out") or {}).items() if key != "by"})
         kept = {key.removesuffix(".value"): value for key, value in numbers.items() if key.endswith((".value", "_f1"))}
         found |= {f"orm/held-out/{key}" if not number else f"orm/{number}/{key}": value for key, value in kept.items()}
     return {key: value for key, value in found.items() if isinstance(value, (int, float))}

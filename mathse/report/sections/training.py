@@ -37,7 +37,7 @@ def training(run: Run) -> list[Section]:
     )
     caption = (
         "Loss: the mean of the last tenth of the steps, in nats per token learned. Held-out loss, a ring in the chart: at the end, of the "
-        "rows of some problems that are kept out; `rows` are the others."
+        "rows of some problems that are kept out; they are not among the rows counted here."
     )
     return section("training", "Training", chart, notices, Table(table, caption))
 
