@@ -22,6 +22,8 @@ from mathse.report.page import TEMPLATES, in_rows, to_html, write_report
 from mathse.report.parts import Chart, Gallery, Report, Section, Table, Text, to_markdown
 from mathse.report.run import read_run
 from mathse.report.sections import report_of
+from mathse.report.sections.rounds import intervals
+from mathse.statistics import wilson
 from mathse.types import Judged, Problem, Solution, Verdict
 
 SECTIONS = ["accuracy", "rounds", "judge", "reflection", "errors", "training", "cost", "data", "gallery"]
@@ -201,6 +203,7 @@ def test_a_page_stays_under_ten_megabytes_whatever_its_pictures(tmp_path: Path) 
     assert 5_000_000 < len(page) < 10_000_000
     assert page.count("<image ") + page.count("is not shown: it cannot be read, or the page would be too large") == 70
     assert page.count('class="card"') == 70
+    assert "<code>69/M_0/0</code>" in page, "what mathse.lineage is asked for"
 
 
 def test_two_small_charts_stand_beside_each_other_or_one_and_a_narrow_table() -> None:
@@ -256,6 +259,25 @@ def test_colours_stand_out_from_the_page_and_colour_blind_people_tell_them_apart
             assert np.linalg.norm(lab(matrix @ linear(a)) - lab(matrix @ linear(b))) > 15, (eye, a, b)
 
 
+def test_numbers_stand_below_each_other_and_an_interval_may_go_below_its_number() -> None:
+    rows = [["a", "b", "c", "d"], ["1", "1.26k", "<1e-300", "0.91 [0.88, 0.95]"], ["2", "31 +?", "2e-28", "1.2 ± 0.3"]]
+    assert Table(rows).numeric == [True] * 4
+    page = to_html(Report("", "", "", sections=[Section("s", "s", [Table(rows)])]))
+    assert '<td class="n over">0.91 <span>[0.88, 0.95]</span></td>' in page
+    assert page.count('<td class="n">') == 5
+    assert '<th scope="col">a</th>' in page, "the first column names its rows"
+
+
+def test_acceptance_has_its_intervals_and_none_where_a_round_is_missing(told: Told) -> None:
+    run = read_run(told.folder, Path(told.exp.store))
+    first, second = (one.metrics for one in run.rounds)
+    found = intervals(run)
+    assert found["accept_recall"][1] == wilson(round(second["accept_precision"] * second["accepted"]), second["right"])
+    del run.rounds[0]
+    assert all(np.isnan(found[0]).all() and found[1][0] < found[1][1] for found in intervals(run).values())
+    assert first["accepted"] > 0
+
+
 def test_hostile_names_stay_text_in_titles_tables_and_charts() -> None:
     evil = "</script></style><script>x</script>\"'--><!-- \ud800 $x$"
 
@@ -285,6 +307,8 @@ def visited(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
 
     async def visit(page: Page) -> None:
         await page.open(address)
+        tables = "document.querySelectorAll('.table .scroll')"
+        found["wide"] = await page.ask(f"[...{tables}].filter(table => table.scrollWidth > table.clientWidth).length")
         found["all"] = (await page.ask(shown), await page.ask(said))
         await page.ask(f"{form}.elements.status.value = 'unreadable'; {form}.dispatchEvent(new Event('input'))")
         found["unreadable"] = await page.ask(shown)
@@ -308,6 +332,10 @@ def visited(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
             await page.ask(said),
         )
         found["phone"] = await page.ask("document.documentElement.scrollWidth")
+        size = "parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a"  # 0 of text that stands upright
+        found["smallest"] = await page.ask(
+            f"Math.min(...[...document.querySelectorAll('.chart text')].map(text => {size}).filter(size => size > 0.1))"
+        )
         light = await page.ask("getComputedStyle(document.body).backgroundColor")
         await page.open(address, dark=True)
         found["schemes"] = (light, await page.ask("getComputedStyle(document.body).backgroundColor"))
@@ -321,6 +349,10 @@ def visited(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
 def test_it_opens_without_a_complaint_and_asks_for_nothing(visited: Callable[[str], Any]) -> None:
     assert visited("complaints") == []
     assert visited("asked") == []
+
+
+def test_no_table_is_wider_than_the_page(visited: Callable[[str], Any]) -> None:
+    assert visited("wide") == 0
 
 
 def test_nothing_that_models_wrote_became_part_of_the_page(visited: Callable[[str], Any]) -> None:
@@ -349,5 +381,6 @@ def test_it_fits_a_phone_is_dark_where_wanted_and_begins_with_a_way_past_the_hea
     visited: Callable[[str], Any],
 ) -> None:
     assert visited("phone") <= 320
+    assert visited("smallest") > 8, "text in charts can be read there"
     assert visited("schemes") == ("rgb(251, 251, 250)", "rgb(21, 24, 27)")
     assert visited("first stop") == "skip"

@@ -85,6 +85,7 @@ def accuracies(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
     table = [["arm", "seed", *names, "last: 95% interval", "n"]]
     together = [["arm", "seeds", *names]]
     lines, stages = [], {}
+    several_last = len({run.scores[-1].name for arm in found for run in arm.runs}) > 1
     for arm in found:
         points = []
         for run in arm.runs:
@@ -94,7 +95,7 @@ def accuracies(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
             n = f"{run.scores[-1].artifact.metrics['n']:.0f}"
             table.append([arm.label, seed, *cells, f"{point.low:.1f} to {point.high:.1f}", n])
             points.append((f"seed {seed}", point))
-        lines.append((_short(arm.label), points))
+        lines.append((_short(arm.label) + f" ({arm.runs[0].scores[-1].name})" * several_last, points))
         values = {
             name: [100 * s.artifact.metrics["accuracy"] for run in arm.runs for s in run.scores if s.name == name]
             for name in names
@@ -125,7 +126,7 @@ def accuracies(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
                 "From model to model, mean over seeds",
                 charts.stages(stages),
                 f"Accuracy by model in percent. {told}.",
-                size=(4.5, height),
+                size=(4.4, height),
             )
         )
     if several := any(len(arm.runs) > 1 for arm in found):

@@ -31,7 +31,7 @@ def training(run: Run) -> list[Section]:
         return []
     said = "; ".join(f"{row[0]} ends at {row[3]} after {row[2]} steps" for row in table[1:])
     chart = (
-        [Chart("Loss", charts.losses(curves), f"Loss over steps, logarithmic. {said}.", size=(4.5, 3.0))]
+        [Chart("Loss", charts.losses(curves), f"Loss over steps, logarithmic. {said}.", size=(4.4, 3.0))]
         if curves
         else []
     )
