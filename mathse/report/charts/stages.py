@@ -28,10 +28,10 @@ def accuracy(models: Sequence[Mapping[str, Any]]) -> Draw:
         axes.errorbar(places, percent, yerr=[below, above], fmt="o", ms=5, color=RIGHT, ecolor=RIGHT, capsize=3, lw=1.3)
         for place, value, reach in zip(
             places, percent, above, strict=True
-        ):  # above the bar, and left of a line that rises from it
-            rises = place + 1 < len(percent) and percent[place + 1] > value + reach
-            at: dict[str, Any] = {"xytext": (5, 4) if rises else (0, 4), "textcoords": "offset points"}
-            at["ha"] = "right" if rises else "center"
+        ):  # above the bar, left of a line that would cross it
+            steep = place + 1 < len(percent) and (percent[place + 1] - value) / 4 > 1.5 * reach
+            at: dict[str, Any] = {"xytext": (5, 4) if steep else (0, 4), "textcoords": "offset points"}
+            at["ha"] = "right" if steep else "center"
             axes.annotate(f"{value:.1f}", (place, value + reach), color=INK, weight="bold", **at)
         names = [f"{model['name']}\n{STAGES.get(model['name'], 'evolved')}" for model in models]
         axes.set_xticks(list(places), names if len(models) < 9 else [model["name"] for model in models])
