@@ -51,7 +51,7 @@ def on_reliability(axes: Axes, parts: Mapping[str, Part]) -> None:
         axes.scatter(at, share, sizes, marker=MARKS[i % len(MARKS)], label=name, zorder=3, **about)
     axes.set(xlabel="score", ylabel="right, share", xlim=(-0.04, 1.04), ylim=(-0.04, 1.04))
     for handle in _legend(axes).legend_handles:
-        handle.set_sizes([26])  # type: ignore[union-attr]
+        handle.set_sizes([26])
 
 
 def on_purity(axes: Axes, parts: Mapping[str, Part]) -> None:
