@@ -22,7 +22,7 @@ from mathse.report.page import TEMPLATES, in_rows, to_html, write_report
 from mathse.report.parts import Chart, Gallery, Report, Section, Table, Text, to_markdown
 from mathse.report.run import read_run
 from mathse.report.sections import report_of
-from mathse.report.sections.rounds import intervals
+from mathse.report.sections.rounds import intervals, rounds
 from mathse.statistics import wilson
 from mathse.types import Judged, Problem, Solution, Verdict
 
@@ -276,6 +276,15 @@ def test_acceptance_has_its_intervals_and_none_where_a_round_is_missing(told: To
     del run.rounds[0]
     assert all(np.isnan(found[0]).all() and found[1][0] < found[1][1] for found in intervals(run).values())
     assert first["accepted"] > 0
+
+
+def test_where_answer_match_judges_its_agreement_with_itself_is_no_measurement(told: Told) -> None:
+    run = read_run(told.folder, Path(told.exp.store))
+    for one in run.rounds:
+        run.recipes[one.name] = {"inputs": {"source": {"_target_": "mathse.feedback.answer.AnswerMatch"}}}
+    (found,) = rounds(run)
+    assert "1 by construction" in found.parts[0].words  # type: ignore[union-attr]
+    assert [part.title for part in found.parts if isinstance(part, Chart)] == ["Solutions of each round"]
 
 
 def test_hostile_names_stay_text_in_titles_tables_and_charts() -> None:

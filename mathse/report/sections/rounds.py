@@ -26,17 +26,15 @@ def rounds(run: Run) -> list[Section]:
     shares = "; ".join(
         f"round {r['round']}: {_share(r['accept_precision'])} and {_share(r['accept_recall'])}" for r in found
     )
-    both: list[Part] = [
-        Chart("Solutions of each round", charts.solutions(found), f"{counts}.", size=(4.2, 2.7)),
-        Chart(
-            "Acceptance",
-            charts.acceptance(found, intervals(run)),
-            f"Precision and recall of acceptance. {shares}.",
-            size=(4.2, 2.7),
-        ),
-    ]
-    words = "Precision and recall of acceptance are measured against the reference answers; their intervals (Wilson) hold 95 %."
-    return section("rounds", "Rounds", Text(words), Table(round_table(run.summary)), both, audited(run.audit))
+    parts: list[Part] = [Chart("Solutions of each round", charts.solutions(found), f"{counts}.", size=(4.2, 2.7))]
+    sources = [run.recipes[one.name]["inputs"].get("source") or {} for one in run.rounds]
+    if sources and all(str(source.get("_target_")).endswith(".AnswerMatch") for source in sources):
+        words = "The judge is answer match, so precision and recall are 1 by construction: they are measured by it."
+    else:
+        words = "Precision and recall of acceptance are measured against the reference answers; their intervals (Wilson) hold 95 %."
+        said = f"Precision and recall of acceptance. {shares}."
+        parts.append(Chart("Acceptance", charts.acceptance(found, intervals(run)), said, size=(4.2, 2.7)))
+    return section("rounds", "Rounds", Text(words), Table(round_table(run.summary)), parts, audited(run.audit))
 
 
 def intervals(run: Run) -> dict[str, list[tuple[float, float]]]:
