@@ -195,6 +195,20 @@ def test_accuracy_is_drawn_against_every_number_that_differs(made: Runs) -> None
     assert list(line.get_ydata()) == pytest.approx([12.5, 25.0, 37.5])
 
 
+def test_an_arm_of_several_seeds_has_their_mean_and_how_far_they_are_apart(made: Runs) -> None:
+    runs = [made.run(range(solved), K=K, seed=seed) for K, seed, solved in ((0, 0, 8), (0, 1, 12), (2, 0, 20))]
+    _, text = report_of(*runs)
+    assert "| K=0 | 2 | 0.0 ± 0.0 | 25.0 ± 7.1 |" in text
+    assert "| K=2 | 1 | 0.0 | 50.0 |" in text
+    _, text = report_of(runs[0], runs[2])
+    assert "Mean over seeds" not in text
+
+
+def test_arms_that_share_no_seed_with_the_first_are_said_to_be_untested(made: Runs) -> None:
+    _, text = report_of(made.run(range(9), K=0), made.run(range(9), K=2, seed=1))
+    assert "> **Note** No arm has a seed that the first, K=0, has too, so nothing is tested." in text
+
+
 def test_a_run_without_a_model_and_one_with_lost_answers_are_named(made: Runs) -> None:
     good, lost = made.run(range(10)), made.run(range(20), K=3)
     for step in json.loads((lost / "summary.json").read_text())["steps"][-2:]:

@@ -280,6 +280,20 @@ def test_two_thresholds_of_one_orm_are_two_judges(tmp_path: Path) -> None:
     assert judges == ["train_orm-00", "train_orm-00 (threshold 0.8)"], done.stderr
 
 
+def test_a_binary_orm_which_is_not_asked_for_the_step_has_no_share_of_steps(tmp_path: Path) -> None:
+    root = store(tmp_path / "runs")
+    (root / "train_orm-00").mkdir()
+    tested = root / "test_orm-00" / "record.json"
+    record = json.loads(tested.read_text())
+    record["inputs"]["source"]["model"] = {"adapter": {"artifact": "train_orm-00"}}
+    for analysis, steps in ((True, 3), (False, 0)):  # three of the ten wrong solutions are rejected
+        made = {"inputs": {"analysis": analysis}, "metrics": {}}
+        (root / "train_orm-00" / "record.json").write_text(json.dumps(made))
+        (judge, *_) = instruments([(Artifact("test_orm-00", root / "test_orm-00"), record)])
+        assert card(judge.held_out)["step_exact"].n == steps
+        assert bool(steps_score(judge.held_out)) is analysis
+
+
 @pytest.mark.parametrize(
     ("words", "error"),
     [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from browser import Page, browse, find
 from PIL import Image
@@ -16,10 +18,12 @@ from test_report import Story, Told, experiment
 from mathse.report import Reporter
 from mathse.report.__main__ import main
 from mathse.report.examples import Example, Group, groups
-from mathse.report.page import in_rows, to_html, write_report
+from mathse.report.page import TEMPLATES, in_rows, to_html, write_report
 from mathse.report.parts import Chart, Gallery, Report, Section, Table, Text, to_markdown
 from mathse.report.run import read_run
 from mathse.report.sections import report_of
+from mathse.report.sections.rounds import intervals, rounds
+from mathse.statistics import wilson
 from mathse.types import Judged, Problem, Solution, Verdict
 
 SECTIONS = ["accuracy", "rounds", "judge", "reflection", "errors", "training", "cost", "data", "gallery"]
@@ -199,14 +203,88 @@ def test_a_page_stays_under_ten_megabytes_whatever_its_pictures(tmp_path: Path) 
     assert 5_000_000 < len(page) < 10_000_000
     assert page.count("<image ") + page.count("is not shown: it cannot be read, or the page would be too large") == 70
     assert page.count('class="card"') == 70
+    assert "<code>69/M_0/0</code>" in page, "what mathse.lineage is asked for"
 
 
-def test_small_charts_stand_beside_each_other_and_a_narrow_table_beside_one() -> None:
+def test_two_small_charts_stand_beside_each_other_or_one_and_a_narrow_table() -> None:
     chart = Chart("c", lambda figure: None, "nothing")
     wide = Chart("c", lambda figure: None, "nothing", wide=True)
     narrow, broad = Table([["a", "b"], ["1", "2"]]), Table([["a"] * 9, ["1"] * 9])
     rows = in_rows([Text("x"), chart, chart, narrow, broad, wide, narrow])
-    assert [len(row) for row in rows] == [1, 3, 1, 1, 1]
+    assert [len(row) for row in rows] == [1, 2, 1, 1, 1, 1]
+    assert [len(row) for row in in_rows([chart, narrow, narrow, chart])] == [2, 1, 1]
+
+
+# What colour-blind people see of linear RGB (Machado, Oliveira, Fernandes 2009, severity 1).
+SEEN = {
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "all cones": [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
+}
+
+
+def linear(colour: str) -> Any:
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+def contrast(a: str, b: str) -> float:
+    """WCAG's ratio."""
+    low, high = sorted(float(linear(colour) @ [0.2126, 0.7152, 0.0722]) + 0.05 for colour in (a, b))
+    return high / low
+
+
+def lab(rgb: Any) -> Any:
+    xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]] @ np.clip(rgb, 0, 1)
+    x, y, z = (v ** (1 / 3) if v > 0.008856 else 7.787 * v + 16 / 116 for v in xyz / [0.9505, 1, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_colours_stand_out_from_the_page_and_colour_blind_people_tell_them_apart(scheme: int) -> None:
+    css = (TEMPLATES / "style.css").read_text()
+    colour = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6});", css.split(":root")[scheme + 1]))
+    for text in ("ink", "dim", "right", "wrong", "odd"):
+        assert min(contrast(colour[text], colour[ground]) for ground in ("page", "card", "soft")) >= 4.5
+    series = [colour[f"series-{i}"] for i in range(1, 9)]
+    marks = [*series, *(colour[name] for name in ("right-mid", "wrong-mid"))]
+    assert min(contrast(mark, colour["page"]) for mark in marks) >= 2.9
+    pairs = [
+        *itertools.combinations(series, 2),
+        (colour["right"], colour["wrong"]),
+        (colour["right"], colour["wrong-mid"]),
+    ]
+    for eye, matrix in SEEN.items():
+        for a, b in pairs:
+            assert np.linalg.norm(lab(matrix @ linear(a)) - lab(matrix @ linear(b))) > 15, (eye, a, b)
+
+
+def test_numbers_stand_below_each_other_and_an_interval_may_go_below_its_number() -> None:
+    rows = [["a", "b", "c", "d"], ["1", "1.26k", "<1e-300", "0.91 [0.88, 0.95]"], ["2", "31 +?", "2e-28", "1.2 ± 0.3"]]
+    assert Table(rows).numeric == [True] * 4
+    page = to_html(Report("", "", "", sections=[Section("s", "s", [Table(rows)])]))
+    assert '<td class="n over">0.91 <span>[0.88, 0.95]</span></td>' in page
+    assert page.count('<td class="n">') == 5
+    assert '<th scope="col">a</th>' in page, "the first column names its rows"
+
+
+def test_acceptance_has_its_intervals_and_none_where_a_round_is_missing(told: Told) -> None:
+    run = read_run(told.folder, Path(told.exp.store))
+    first, second = (one.metrics for one in run.rounds)
+    found = intervals(run)
+    assert found["accept_recall"][1] == wilson(round(second["accept_precision"] * second["accepted"]), second["right"])
+    del run.rounds[0]
+    assert all(np.isnan(found[0]).all() and found[1][0] < found[1][1] for found in intervals(run).values())
+    assert first["accepted"] > 0
+
+
+def test_where_answer_match_judges_its_agreement_with_itself_is_no_measurement(told: Told) -> None:
+    run = read_run(told.folder, Path(told.exp.store))
+    for one in run.rounds:
+        run.recipes[one.name] = {"inputs": {"source": {"_target_": "mathse.feedback.answer.AnswerMatch"}}}
+    (found,) = rounds(run)
+    assert "1 by construction" in found.parts[0].words  # type: ignore[union-attr]
+    assert [part.title for part in found.parts if isinstance(part, Chart)] == ["Solutions of each round"]
 
 
 def test_hostile_names_stay_text_in_titles_tables_and_charts() -> None:
@@ -238,6 +316,8 @@ def visited(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
 
     async def visit(page: Page) -> None:
         await page.open(address)
+        tables = "document.querySelectorAll('.table .scroll')"
+        found["wide"] = await page.ask(f"[...{tables}].filter(table => table.scrollWidth > table.clientWidth).length")
         found["all"] = (await page.ask(shown), await page.ask(said))
         await page.ask(f"{form}.elements.status.value = 'unreadable'; {form}.dispatchEvent(new Event('input'))")
         found["unreadable"] = await page.ask(shown)
@@ -262,7 +342,11 @@ def visited(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
         )
         found["phone"] = await page.ask("document.documentElement.scrollWidth")
         light = await page.ask("getComputedStyle(document.body).backgroundColor")
-        await page.open(address, dark=True)
+        await page.open(address, width=390, dark=True)
+        size = "parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a"  # 0 of text that stands upright
+        found["smallest"] = await page.ask(
+            f"Math.min(...[...document.querySelectorAll('.chart text')].map(text => {size}).filter(size => size > 0.1))"
+        )
         found["schemes"] = (light, await page.ask("getComputedStyle(document.body).backgroundColor"))
         found["complaints"] = list(page.complaints)
         found["asked"] = [url for url in page.asked if not url.startswith(("data:", "file:", "about:"))]
@@ -274,6 +358,10 @@ def visited(told: Told, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
 def test_it_opens_without_a_complaint_and_asks_for_nothing(visited: Callable[[str], Any]) -> None:
     assert visited("complaints") == []
     assert visited("asked") == []
+
+
+def test_no_table_is_wider_than_the_page(visited: Callable[[str], Any]) -> None:
+    assert visited("wide") == 0
 
 
 def test_nothing_that_models_wrote_became_part_of_the_page(visited: Callable[[str], Any]) -> None:
@@ -302,5 +390,6 @@ def test_it_fits_a_phone_is_dark_where_wanted_and_begins_with_a_way_past_the_hea
     visited: Callable[[str], Any],
 ) -> None:
     assert visited("phone") <= 320
+    assert visited("smallest") > 9, "pixels: text in charts can be read on a phone"
     assert visited("schemes") == ("rgb(251, 251, 250)", "rgb(21, 24, 27)")
     assert visited("first stop") == "skip"

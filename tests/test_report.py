@@ -21,7 +21,8 @@ from mathse.report.examples import pick
 from mathse.report.files import small_picture
 from mathse.report.page import laid_out
 from mathse.report.roles import role_of
-from mathse.report.text import line, next_thing
+from mathse.report.summary import on_held_out
+from mathse.report.text import line, next_thing, orm_table
 from mathse.steps.judging import agreement
 from mathse.store import Artifact, canonical
 from mathse.types import Judged, Model, Problem, Solution, Verdict, steps_of, write_jsonl
@@ -373,6 +374,26 @@ def test_importing_the_report_is_cheap() -> None:
 JUDGED = {"accepted": 0, "generated": 9, "unreadable": 0, "right": 0, "accept_precision": 0.0, "accept_recall": 0.0}
 TESTED = {"n_correct": 0, "n_wrong": 4, "correct_accuracy": 0.0, "wrong_accuracy": 0.5, "step_hit_rate": 0.25}
 ASKED = {"rejected": 9, "diagnosed": 4, "called_correct": 3, "unreadable": 2}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "analysis", "row"),
+    [
+        (ORM_CARD, True, ["wrong step named, of the rejected wrong ones", "0.750", "32"]),
+        (ORM_CARD, False, ["wrong step named: a binary ORM names none", "", ""]),
+        ({**ORM_CARD, "wrong_accuracy": 0.0}, True, ["wrong step named, of the rejected wrong ones", "", "0"]),
+        ({**ORM_CARD, "n_wrong": 0}, True, ["wrong ones rejected", "", "0"]),
+    ],
+)
+def test_the_orms_card_says_of_how_many_and_has_no_share_of_nothing(
+    metrics: dict[str, float], analysis: bool, row: list[str], tmp_path: Path
+) -> None:
+    trained = {"inputs": {"analysis": analysis}}
+    tested = {"inputs": {"source": {"model": {"adapter": {"artifact": "train_orm-00"}}}}}
+    for name, record in (("train_orm-00", trained), ("test_orm-00", tested)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "record.json").write_text(json.dumps(record))
+    assert row in orm_table(on_held_out(Artifact("test_orm-00", tmp_path / "test_orm-00", metrics)))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_report import Story, experiment
+from test_report import ORM_CARD, Story, experiment
 
 from mathse.config import Experiment, load
 from mathse.report import Reporter
@@ -213,6 +213,9 @@ def test_the_orms_report_and_the_ledger_are_logged_and_the_unknown_is_left_out(t
     summary = summary_in(told)
     assert summary["orm/test/wrong_accuracy"] == pytest.approx(0.8)
     assert 0 <= summary["orm/held-out/right_accepted"] <= 1
+    assert len([name for name in summary if name.startswith("orm/held-out/")]) < 15, (
+        "the parts by family are in orm.json"
+    )
     assert [row for row in told["history"] if "orm/reliability" in row or "orm/reliability._type" in row]
     assert summary["ledger/all/calls"] > 0
     assert "ledger/all/flops" not in summary, "the story's steps have no records"
@@ -309,3 +312,27 @@ def test_a_tracker_of_ones_own_hears_steps_scores_results_and_the_end(offline: P
     assert "sft M_1" in heard.said
     assert "M_final on figures" in heard.said
     assert heard.said[-2:] == ["results", "done"]
+
+
+def test_what_was_not_measured_is_not_logged(offline: Path) -> None:
+    exp = experiment(offline, "wandb")
+    with Reporter(exp) as reporter:
+        story = Story(exp, reporter)
+        nobody = {**ORM_CARD, "n_wrong": 0, "wrong_accuracy": 0.0, "step_hit_rate": 0.0}
+        story.step("test_orm", nobody, source={"_target_": "mathse.feedback.orm.TrainedOrm"}, data={})
+        written = story.step("generate", {"problems": 9, "solutions": 9}, model={"name": "M_0", "adapter": None})
+        none = {
+            "accepted": 0,
+            "rejected": 9,
+            "unreadable": 0,
+            "right": 2,
+            "accept_precision": 0.0,
+            "accept_recall": 0.0,
+        }
+        story.step("judge", {"generated": 9, **none}, solutions=written, source=exp.judge)
+    found = logged(offline)
+    summary, (row,) = summary_in(found), [row for row in found["history"] if "round" in row]
+    assert summary["orm/test/correct_accuracy"] == pytest.approx(0.9)
+    assert not {"orm/test/wrong_accuracy", "orm/test/step_hit_rate"} & set(summary)
+    assert row["rounds/accept_recall"] == 0.0
+    assert "rounds/accept_precision" not in row, "nothing was accepted"

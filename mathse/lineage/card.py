@@ -16,7 +16,7 @@ OFFLINE = "mathse.teacher.figures.FiguresTeacher"
 COLUMNS = {  # name: (type, what it is)
     "row": (
         "string",
-        "the solution's id with the step that wrote it: `python -m mathse.lineage <row>` tells its story",
+        "the solution's id with the step that wrote it: `python -m mathse.lineage ROW` tells its story",
     ),
     "problem": ("string", "the problem's id"),
     "question": ("string", ""),
@@ -44,7 +44,7 @@ COLUMNS = {  # name: (type, what it is)
     "judged_in": ("string", "the step of the verdict that took it in"),
     "judge": ("string", "answer, or the step that made the ORM …"),
     "judge_score": ("float64", "probability of `correct`, where the judge has one"),
-    "judge_raw": ("string", "the judge's own words"),
+    "judge_raw": ("string", "the judge's own words; an ORM's threshold goes by the score, also against them"),
     "draft_row": ("string", "of a repair: the rejected solution's row"),
     "draft": ("string", "its text"),
     "feedback_by": ("string", ""),

@@ -46,7 +46,7 @@ def said(verdict: Verdict) -> str:
 def _learned(steps: Steps, judged: str, depth: int, row: Judged | None = None) -> Iterator[Line]:
     from mathse.steps.sft import share
 
-    for name in steps.readers(judged, "sft"):
+    for name in sorted(steps.readers(judged, "sft"), key=lambda name: len(steps.inputs(name)["data"])):  # M_0, M_1 …
         tests = steps.readers(name, "evaluate")
         scores = [f"{100 * steps.records[test]['metrics']['accuracy']:.1f} % in {test}" for test in tests]
         held_out = row is not None and share(row.solution.problem.id) < steps.inputs(name)["fit"]["validation"]

@@ -26,7 +26,7 @@ from mathse.report.problems import about_data
 from mathse.report.reflection import quality
 from mathse.report.roles import place_of, role_of, round_of, stage_of
 from mathse.report.run import AUDIT, SUMMARY, UNFINISHED, Run
-from mathse.report.summary import Scored, paid, summarise
+from mathse.report.summary import Scored, on_held_out, paid, summarise
 from mathse.report.text import closing, line
 from mathse.steps.data import judged_rows
 from mathse.store import Artifact, canonical
@@ -56,7 +56,7 @@ class Reporter:
         self.recipes: dict[str, Mapping[str, Any]] = {}
         self.roles: dict[str, str] = {}
         self.rounds: list[Artifact] = []
-        self.orm: dict[str, float] = {}
+        self.orm: dict[str, float | None] = {}
         self.scores: list[Scored] = []
         self.auditor = Auditor(exp.audit)
         self.name = run_name(exp)
@@ -106,7 +106,7 @@ class Reporter:
         if round_of(role):
             self.rounds.append(artifact)
         if artifact.step == "test_orm" and not self.orm:  # the judge's comes first, should the feedback have its own
-            self.orm = dict(artifact.metrics)
+            self.orm = on_held_out(artifact)
         print(line(len(self.steps), artifact, role, cached=cached, seconds=seconds), flush=True)
         self.tell(lambda tracker: tracker.step(artifact, role, recipe, cached=cached))
         if artifact.step == "judge":

@@ -96,13 +96,13 @@ class Pictures:
 
 
 def in_rows(parts: Sequence[Part]) -> list[list[Part]]:
-    """The parts as they stand beside each other: small charts together, and a narrow table beside a small chart."""
+    """The parts as they stand beside each other, two at most: two small charts, or a small chart and a narrow table."""
     found: list[list[Part]] = []
     for part in parts:
         small = isinstance(part, Chart) and not part.wide and part.size[0] <= 5.5
         narrow = isinstance(part, Table) and not part.fold and len(part.rows[0]) <= 5
         beside = bool(found) and isinstance(found[-1][-1], Chart) and found[-1][-1].size[0] <= 5.5
-        if (small or narrow) and beside and not found[-1][-1].wide:  # type: ignore[union-attr]
+        if (small or narrow) and beside and len(found[-1]) < 2 and not found[-1][-1].wide:  # type: ignore[union-attr]
             found[-1].append(part)
         else:
             found.append([part])

@@ -16,7 +16,9 @@ from mathse.report.text import markdown, tame
 from mathse.steps.contamination import Leak
 
 Rows = Sequence[Sequence[str]]
-NUMBER = re.compile(r"[+\-−]?[\d.,]+(?:e[+\-]?\d+)?(?: ?%| s| MB| to .*| \[.*|/.*| \(.*)?|found|unknown|")
+NUMBER = re.compile(
+    r"[<+\-−]?[\d.,]+[kMGTPE]?(?:e[+\-]?\d+)?(?: ?%| s| MB| \+\?| ± [\d.]+| to .*| \[.*|/.*| \(.*)?|found|unknown|"
+)
 
 
 BROKEN = (OSError, ValueError, KeyError, TypeError)  # what files that were changed or lost bring

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mathse.report.records import record_of
 from mathse.report.roles import role_of, round_of
-from mathse.report.summary import Scored, summarise
+from mathse.report.summary import Scored, on_held_out, summarise
 from mathse.store import RECORD, Artifact
 
 SUMMARY, UNFINISHED, AUDIT = "summary.json", "unfinished.json", "audit.json"
@@ -77,7 +78,8 @@ def read_run(folder: Path, store: Path | None = None) -> Run:
     try:
         run.audit = json.loads((folder / AUDIT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        run.missing += [f"The audit: {folder / AUDIT} cannot be read ({error})."] if run.rounds else []
+        why = getattr(error, "strerror", None) or error
+        run.missing += [f"The audit: {folder / AUDIT} cannot be read ({why})."] if run.rounds else []
     return run
 
 
@@ -141,18 +143,9 @@ def _settle(run: Run, finished: bool) -> None:
             0, f"This run has not finished: it has {done} steps so far. The same command goes on where it was."
         )
         benchmarks = [str(run.recipes[one.artifact.name]["inputs"]["benchmark"].get("name")) for one in run.scores]
-        tests = [dict(one.metrics) for one in run.of("test_orm")]
+        tests = [on_held_out(one) for one in run.of("test_orm")]
         numbers = summarise(next(iter(benchmarks), ""), run.scores, run.rounds, (tests or [{}])[0])
         run.summary = {**run.summary, **numbers}
-
-
-def record_of(folder: Path) -> Mapping[str, Any]:
-    """An artifact's record; empty where there is none that can be read."""
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) and "inputs" in record else {}
 
 
 def total_seconds(run: Run, names: Sequence[str]) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from mathse.report.records import record_of, training_of
 from mathse.statistics import paired_p, wilson
 from mathse.store import Artifact
 from mathse.types import Judged, read_jsonl
@@ -35,7 +36,7 @@ class Scored:
 
 
 def summarise(
-    benchmark: str, scores: Sequence[Scored], rounds: Sequence[Artifact], orm: Mapping[str, float]
+    benchmark: str, scores: Sequence[Scored], rounds: Sequence[Artifact], orm: Mapping[str, float | None]
 ) -> dict[str, Any]:
     """models, comparisons, rounds and orm of summary.json."""
     models = []
@@ -70,16 +71,20 @@ def agreed(metrics: Mapping[str, float]) -> dict[str, float | None]:
     return {share: metrics[share] if metrics[whole] else None for share, whole in of.items()}
 
 
-def on_held_out(metrics: Mapping[str, float]) -> dict[str, float | None]:
-    """The shares of a test_orm step, None where there was nothing that they are of."""
+def on_held_out(tested: Artifact) -> dict[str, float | None]:
+    """orm of summary.json: the metrics of a test_orm step, a share None where there was nothing that it is of. A binary ORM is not
+    asked for the wrong step."""
+    metrics = tested.metrics
     right, wrong = metrics["n_correct"], metrics["n_wrong"]
+    made = training_of(record_of(tested.path).get("inputs", {}).get("source") or {}, tested.path.parent)
     of = {
         "correct_accuracy": right,
         "wrong_accuracy": wrong,
-        "step_hit_rate": wrong * metrics["wrong_accuracy"],
+        "accuracy": right + wrong,
+        "step_hit_rate": made.get("analysis", True) and wrong * metrics["wrong_accuracy"],
         "unreadable": right + wrong,
     }
-    return {share: metrics[share] if whole else None for share, whole in of.items()}
+    return {name: number if of.get(name, True) else None for name, number in metrics.items()}
 
 
 MONEY = ("calls_paid", "tokens_in", "tokens_cached", "tokens_out", "dollars", "dollars_lost")

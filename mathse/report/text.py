@@ -55,7 +55,7 @@ def words(artifact: Artifact, role: str) -> str:
         case "annotate":
             return f"{m['wrong']:.0f} wrong solutions annotated, {m['right']:.0f} right ones, {m['dropped']:.0f} dropped{_cost(m)}"
         case "test_orm":
-            shares = on_held_out(m)
+            shares = on_held_out(artifact)
             return (
                 f"right ones accepted {_share(shares['correct_accuracy'])}, wrong ones rejected {_share(shares['wrong_accuracy'])}, "
                 f"step named {_share(shares['step_hit_rate'])}"
@@ -112,16 +112,20 @@ def round_table(summary: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
-def orm_table(orm: Mapping[str, float]) -> list[list[str]]:
-    """The ORM's report card, header first; no share where there is nothing that it is of."""
-    shares = {key: "" if share is None else f"{share:.3f}" for key, share in on_held_out(orm).items()}
-    return [
-        ["ORM on held-out solutions", "share", "n"],
-        ["right ones accepted", shares["correct_accuracy"], f"{orm['n_correct']:.0f}"],
-        ["wrong ones rejected", shares["wrong_accuracy"], f"{orm['n_wrong']:.0f}"],
-        ["wrong step named, of the rejected wrong ones", shares["step_hit_rate"], ""],
-        ["unreadable", shares["unreadable"], f"{orm['n_correct'] + orm['n_wrong']:.0f}"],
+def orm_table(orm: Mapping[str, float | None]) -> list[list[str]]:
+    """The ORM's report card, as summary.json has it, header first; no share where there is nothing that it is of."""
+    right, wrong = orm["n_correct"] or 0, orm["n_wrong"] or 0
+    rejected = wrong * (orm["wrong_accuracy"] or 0)
+    rows = [
+        ("right ones accepted", orm["correct_accuracy"], f"{right:.0f}"),
+        ("wrong ones rejected", orm["wrong_accuracy"], f"{wrong:.0f}"),
+        ("wrong step named, of the rejected wrong ones", orm["step_hit_rate"], f"{rejected:.0f}"),
+        ("unreadable", orm["unreadable"], f"{right + wrong:.0f}"),
     ]
+    if rejected and orm["step_hit_rate"] is None:
+        rows[2] = ("wrong step named: a binary ORM names none", None, "")
+    cells = [[what, "" if share is None else f"{share:.3f}", n] for what, share, n in rows]
+    return [["ORM on held-out solutions", "share", "n"], *cells]
 
 
 def money_table(teacher: Mapping[str, Any]) -> list[list[str]]:

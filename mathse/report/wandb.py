@@ -15,7 +15,7 @@ from mathse.report.examples import Group
 from mathse.report.ledger import SUMS
 from mathse.report.roles import round_of
 from mathse.report.shelf import Shelf, samples
-from mathse.report.summary import MONEY
+from mathse.report.summary import MONEY, agreed, on_held_out
 from mathse.settings import settings
 from mathse.store import Artifact, canonical
 
@@ -159,12 +159,13 @@ class Following:
                 Shelf(self.wandb, self.run, upload=self.how.artifacts == "upload").keep(artifact, role, recipe, cached)
         k = round_of(role)
         if k:
-            self.run.log({"round": k, **{f"rounds/{key}": value for key, value in artifact.metrics.items()}})
+            numbers = known({**artifact.metrics, **agreed(artifact.metrics)})
+            self.run.log({"round": k, **{f"rounds/{key}": value for key, value in numbers.items()}})
         if "calls_paid" in artifact.metrics:
             spent = {key: artifact.metrics[key] for key in MONEY if key in artifact.metrics}
             self.run.summary.update({f"teacher/{artifact.step}/{key}": value for key, value in spent.items()})
         if artifact.step == "test_orm":
-            self.run.summary.update({f"orm/test/{key}": value for key, value in artifact.metrics.items()})
+            self.run.summary.update({f"orm/test/{key}": value for key, value in known(on_held_out(artifact)).items()})
 
     def score(self, model: str, benchmark: str, artifact: Artifact, index: int) -> None:
         """A model's accuracy. `accuracy/last` beside K and seed_size of the configuration is a parallel-coordinates plot."""
@@ -180,8 +181,8 @@ class Following:
         if "teacher" in summary:
             self.run.summary.update({f"teacher/{key}": value for key, value in summary["teacher"]["total"].items()})
         for sums in (*summary["ledger"]["stages"], summary["ledger"]["total"]):  # what is unknown is left out
-            known = {name: sums[name] for name in SUMS if sums[name] is not None}
-            self.run.summary.update({f"ledger/{sums['stage']}/{name}": value for name, value in known.items()})
+            numbers = known({name: sums[name] for name in SUMS})
+            self.run.summary.update({f"ledger/{sums['stage']}/{name}": value for name, value in numbers.items()})
         if (folder / "orm.json").is_file():
             self.run.summary.update(_orm_numbers(folder / "orm.json"))
         if (folder / "orm.png").is_file():
@@ -201,11 +202,16 @@ class Following:
                 self.run.log({f"{name}/{key}": value for key, value in point.items()})
 
 
+def known(numbers: Mapping[str, float | None]) -> dict[str, float]:
+    """Without what was not measured."""
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
 def _orm_numbers(path: Path) -> dict[str, float]:
-    """The numbers of the ORM's report on held-out solutions, of each judge, by dotted name; counts and intervals stay in the report."""
+    """The numbers of the ORM's report on held-out solutions, of each judge; counts, intervals and parts by family … stay in orm.json."""
     found: dict[str, Any] = {}
     for number, judge in enumerate(json.loads(path.read_text(encoding="utf-8"))):
-        numbers = flat(judge.get("held-out") or {})
+        numbers = flat({key: value for key, value in (judge.get("held-out") or {}).items() if key != "by"})
         kept = {key.removesuffix(".value"): value for key, value in numbers.items() if key.endswith((".value", "_f1"))}
         found |= {f"orm/held-out/{key}" if not number else f"orm/{number}/{key}": value for key, value in kept.items()}
     return {key: value for key, value in found.items() if isinstance(value, (int, float))}

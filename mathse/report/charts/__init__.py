@@ -1,7 +1,7 @@
 """Charts of the report: drawn by matplotlib, put into the page as SVG whose text stays text and whose colours are the page's own.
 
 A drawing uses the colours below and nothing else; in the page each becomes a CSS variable, which has one value by day and one by night.
-Blue is right, orange is wrong: colour-blind people tell them apart, and each is named beside its mark.
+Blue is right, orange is wrong, and each is named beside its mark; colour-blind people tell these and the SERIES apart.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, DIM, RULE = "#1b1e24", "#5a626c", "#dfe2e6"
-RIGHT, RIGHT_SOFT = "#1f5f8c", "#a8c8de"
-WRONG, WRONG_SOFT = "#bf5212", "#efc9ae"
+RIGHT, RIGHT_SOFT = "#1f5f8c", "#6795bb"
+WRONG, WRONG_SOFT = "#bf5212", "#c8814f"
 ODD = "#877431"
-SERIES = ("#1f5f8d", "#c9651c", "#3f8f6f", "#8e5ea2", "#b08d13", "#5b9bd1", "#a04a5c", "#6c757e")
+SERIES = ("#1f5f8d", "#a43711", "#9f8504", "#6c0a56", "#c47aa1", "#0a7ce0", "#517f3b", "#626261")
+MARKS = "os^Dv"  # of series: who sees no difference in their colours sees it in these
 
 VARIABLES = {
     INK: "--ink",

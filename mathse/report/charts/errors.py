@@ -35,4 +35,4 @@ def types_of_error(bars: Mapping[str, Mapping[str, float]], what: str) -> Draw:
 
 def size(bars: Mapping[str, object]) -> tuple[float, float]:
     """In inches, for so many bars."""
-    return 5.4, 1.25 + 0.3 * len(bars)
+    return 4.2, 1.25 + 0.3 * len(bars)

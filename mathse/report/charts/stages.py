@@ -26,8 +26,12 @@ def accuracy(models: Sequence[Mapping[str, Any]]) -> Draw:
         axes = figure.add_subplot()
         axes.plot(places, percent, color=RIGHT_SOFT, zorder=1)
         axes.errorbar(places, percent, yerr=[below, above], fmt="o", ms=5, color=RIGHT, ecolor=RIGHT, capsize=3, lw=1.3)
-        for place, value, reach in zip(places, percent, above, strict=True):  # above the bar, where no line crosses it
-            at: dict[str, Any] = {"xytext": (0, 4), "textcoords": "offset points", "ha": "center"}
+        for place, value, reach in zip(
+            places, percent, above, strict=True
+        ):  # above the bar, left of a line that would cross it
+            steep = place + 1 < len(percent) and (percent[place + 1] - value) / 4 > 1.5 * reach
+            at: dict[str, Any] = {"xytext": (5, 4) if steep else (0, 4), "textcoords": "offset points"}
+            at["ha"] = "right" if steep else "center"
             axes.annotate(f"{value:.1f}", (place, value + reach), color=INK, weight="bold", **at)
         names = [f"{model['name']}\n{STAGES.get(model['name'], 'evolved')}" for model in models]
         axes.set_xticks(list(places), names if len(models) < 9 else [model["name"] for model in models])
@@ -93,9 +97,9 @@ def _bands(axes: Axes, place: int, flow: Mapping[tuple[bool, bool], int], gap: i
         points = [(left, a), (middle, a), (middle, b), (right, b), (right, b + n)]
         points += [(middle, b + n), (middle, a + n), (left, a + n), (left, a)]
         codes = [Path.MOVETO, *[Path.CURVE4] * 3, Path.LINETO, *[Path.CURVE4] * 3, Path.CLOSEPOLY]
-        colour = (RIGHT if pair[1] else WRONG) if pair[0] != pair[1] else (RIGHT_SOFT if pair[1] else WRONG_SOFT)
         changes = pair[0] != pair[1]
-        axes.add_patch(PathPatch(Path(points, codes), fc=colour, lw=0, alpha=0.5))
+        colour = (RIGHT if pair[1] else WRONG) if changes else (RIGHT_SOFT if pair[1] else WRONG_SOFT)
+        axes.add_patch(PathPatch(Path(points, codes), fc=colour, lw=0, alpha=0.5 if changes else 0.25))
         if changes:
             words = f"{n} {'gained' if pair[1] else 'lost'}"
             put: dict[str, Any] = {"ha": "left", "va": "center", "fontsize": 8.5, "color": INK}
@@ -121,15 +125,22 @@ def solutions(found: Sequence[Mapping[str, Any]]) -> Draw:
     return draw
 
 
-def acceptance(found: Sequence[Mapping[str, Any]]) -> Draw:
-    """Precision and recall of acceptance, round by round."""
+def acceptance(found: Sequence[Mapping[str, Any]], intervals: Mapping[str, Sequence[tuple[float, float]]]) -> Draw:
+    """Precision and recall of acceptance, round by round, each with its 95 % interval; NaN where one is not known."""
 
     def draw(figure: Figure) -> None:
         axes = _rounds(figure, found)
-        for key, colour, mark in (("accept_precision", RIGHT, "o"), ("accept_recall", WRONG, "s")):
+        for key, colour, mark, aside in (("accept_precision", RIGHT, "o", -0.05), ("accept_recall", WRONG, "s", 0.05)):
             values = [math.nan if r[key] is None else r[key] for r in found]
-            axes.plot(range(len(found)), values, mark + "-", ms=4, color=colour, label=key.removeprefix("accept_"))
-        axes.set(ylim=(0, 1.04), ylabel="share")
+            reach = [
+                [max(0.0, v - low), max(0.0, high - v)] for v, (low, high) in zip(values, intervals[key], strict=True)
+            ]
+            about: dict[str, Any] = {"color": colour, "label": key.removeprefix("accept_"), "capsize": 3, "lw": 1.3}
+            at = [place + aside for place in range(len(found))]
+            axes.errorbar(at, values, yerr=list(zip(*reach, strict=True)), fmt=mark + "-", ms=4, **about)
+        axes.set(ylabel="share")
+        axes.set_ylim(top=1.01)
+        axes.set_yticks([tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= 1])
         figure.legend(loc="outside upper left", ncols=2, columnspacing=1, handlelength=1.2)
 
     return draw

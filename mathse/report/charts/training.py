@@ -29,7 +29,7 @@ def losses(curves: Mapping[str, Sequence[Mapping[str, Any]]]) -> Draw:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda loss, _: f"{loss:g}")  # no powers of ten
         axes.yaxis.set_minor_formatter(lambda loss, _: "")
-        axes.set(xlabel="step", ylabel="loss")
+        axes.set(xlabel="training step", ylabel="loss, nats per token")
         axes.legend(loc="upper right", ncols=2 if len(curves) > 4 else 1)
 
     return draw

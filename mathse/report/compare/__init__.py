@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from statistics import fmean, stdev
 
 from mathse.report.charts import runs as charts
 from mathse.report.charts.runs import Point
@@ -82,7 +83,9 @@ def accuracies(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
     names = list(dict.fromkeys(scored.name for arm in found for run in arm.runs for scored in run.scores))
     names.sort(key=lambda name: (name == "M_final", name != "base", len(name), name))
     table = [["arm", "seed", *names, "last: 95% interval", "n"]]
+    together = [["arm", "seeds", *names]]
     lines, stages = [], {}
+    several_last = len({run.scores[-1].name for arm in found for run in arm.runs}) > 1
     for arm in found:
         points = []
         for run in arm.runs:
@@ -92,17 +95,18 @@ def accuracies(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
             n = f"{run.scores[-1].artifact.metrics['n']:.0f}"
             table.append([arm.label, seed, *cells, f"{point.low:.1f} to {point.high:.1f}", n])
             points.append((f"seed {seed}", point))
-        lines.append((_short(arm.label), points))
-        means = {
+        lines.append((_short(arm.label) + f" ({arm.runs[0].scores[-1].name})" * several_last, points))
+        values = {
             name: [100 * s.artifact.metrics["accuracy"] for run in arm.runs for s in run.scores if s.name == name]
             for name in names
         }
-        stages[_short(arm.label)] = [(name, sum(values) / len(values)) for name, values in means.items() if values]
+        stages[_short(arm.label)] = [(name, fmean(some)) for name, some in values.items() if some]
+        together.append([arm.label, str(len(arm.runs)), *map(_spread, values.values())])
     said = "; ".join(f"{label}: {', '.join(f'{point.value:.1f}' for _, point in points)}" for label, points in lines)
     parts: list[Part] = [
         Text(
             "Accuracy of each run's models in percent. The interval (Wilson) is that of the last one; it holds the test problems' chance, "
-            "not that of training, which is seen between seeds."
+            "not that of training, which is seen between seeds: an arm's runs follow each other from above."
         ),
         Chart(
             "Last model of each run",
@@ -114,22 +118,37 @@ def accuracies(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
     ]
     if any(len(points) > 1 for points in stages.values()):
         height = 2.8 + 0.17 * (len(stages) if len(stages) <= 12 else 0)
+        told = "; ".join(
+            f"{label}: {', '.join(f'{name} {value:.1f}' for name, value in points)}" for label, points in stages.items()
+        )
         parts.append(
             Chart(
                 "From model to model, mean over seeds",
                 charts.stages(stages),
-                f"Accuracy by model. {said}.",
-                size=(5.4, height),
+                f"Accuracy by model in percent. {told}.",
+                size=(4.4, height),
             )
         )
-    return section(f"accuracy{suffix}", f"Accuracy{where}", parts, Table(table))
+    if several := any(len(arm.runs) > 1 for arm in found):
+        parts.append(Table(together, "Mean over seeds ± standard deviation between them"))
+    return section(f"accuracy{suffix}", f"Accuracy{where}", parts, Table(table, "Each run", fold=several))
+
+
+def _spread(percents: Sequence[float]) -> str:
+    """Their mean, with their standard deviation where there are several; empty for none."""
+    if len(percents) < 2:
+        return "".join(f"{percent:.1f}" for percent in percents)
+    return f"{fmean(percents):.1f} ± {stdev(percents):.1f}"
 
 
 def paired(found: Sequence[Arm], where: str, suffix: str) -> list[Section]:
     """Every arm against the first, on the same problems of the same seed."""
+    if len(found) < 2:
+        return []
     rows = paired_tests(found)
     if not rows:
-        return []
+        words = f"No arm has a seed that the first, {found[0].label}, has too, so nothing is tested. Name another run first."
+        return section(f"tests{suffix}", f"Paired tests{where}", Notice(words))
     words = (
         f"Each arm's last model against that of the first, {found[0].label}, on the same problems of the same seed: difference in points, "
         "its 95 % interval (drawn by problem), exact p (by problem too), and after Holm. Name another run first to change that."

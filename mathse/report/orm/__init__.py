@@ -24,12 +24,9 @@ __all__ = ["Instrument", "instruments", "printed", "write"]
 def write(folder: Path, found: Sequence[Instrument]) -> None:
     """orm.json and, where there are scores, orm.png."""
     write_text(folder / "orm.json", json.dumps(as_json(found), ensure_ascii=False, indent=1) + "\n")
-    panels = {
-        one.name: {name: (part.calibration.bins, part.curve) for name, part in one.parts.items() if part.calibration}
-        for one in found
-    }
-    if any(panels.values()):
-        orm_plot(folder / "orm.png", {name: parts for name, parts in panels.items() if parts})
+    scored = {one.name: one.scored for one in found if one.scored}
+    if scored:
+        orm_plot(folder / "orm.png", scored)
 
 
 def printed(found: Sequence[Instrument]) -> str:

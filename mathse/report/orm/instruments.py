@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from mathse.feedback.answer import matches
 from mathse.report.orm.cuts import REFLECTION, STAGE_1, cut, place
 from mathse.report.orm.numbers import (
+    Bin,
     Calibration,
     Checked,
     Estimate,
@@ -23,7 +23,8 @@ from mathse.report.orm.numbers import (
     curve,
     precision_at,
 )
-from mathse.store import RECORD, Artifact
+from mathse.report.records import training_of
+from mathse.store import Artifact
 from mathse.types import Judged, Solution, Verdict, read_jsonl
 
 
@@ -42,6 +43,11 @@ class Instrument:
         rounds = [row for row in self.loop if place(row) not in (STAGE_1, REFLECTION)]
         parts = {"held-out": self.held_out, "rounds": rounds, "teacher": taught}
         return {name: Part(rows) for name, rows in parts.items() if rows}
+
+    @property
+    def scored(self) -> dict[str, Part]:
+        """Those whose verdicts have scores."""
+        return {name: part for name, part in self.parts.items() if part.calibration}
 
     @functools.cached_property
     def base_rates(self) -> dict[str, tuple[Share, Estimate]]:
@@ -64,6 +70,16 @@ class Part:
     def curve(self) -> list[Trade]:
         return curve(self.rows)
 
+    @property
+    def bins(self) -> list[Bin]:
+        return self.calibration.bins if self.calibration else []
+
+    @property
+    def stands(self) -> tuple[float, float]:
+        """Yield and purity of what was accepted, NaN where that is nothing."""
+        found = card(self.rows)
+        return found["right_accepted"].value, found["precision"].value
+
 
 def instruments(steps: Iterable[tuple[Artifact, Mapping[str, Any]]]) -> list[Instrument]:
     """Every judge among the steps (each with its recipe) but answer match, which is one of the truths itself."""
@@ -84,6 +100,8 @@ def instruments(steps: Iterable[tuple[Artifact, Mapping[str, Any]]]) -> list[Ins
         else:
             data = artifact.path.parent / recipe["inputs"]["data"]["artifact"] / "judged.jsonl"
             truth = {row.solution.id: row.verdict for row in read_jsonl(Judged, data)}
+            if training_of(source, artifact.path.parent).get("analysis") is False:  # a binary ORM names no step
+                truth = {name: dataclasses.replace(verdict, error_step=None) for name, verdict in truth.items()}
             new = [Checked(row.solution, row.verdict, truth[row.solution.id]) for row in rows]
             instrument.held_out = _once([*instrument.held_out, *new])
     return list(found.values())
@@ -91,9 +109,8 @@ def instruments(steps: Iterable[tuple[Artifact, Mapping[str, Any]]]) -> list[Ins
 
 def called(by: str, source: Mapping[str, Any], root: Path) -> str:
     """A judge's name for people: an ORM with what tells it from others in a store. Its training's record is looked for in `root`."""
+    made = training_of(source, root)
     source = source.get("orm") or source  # within `both`
-    record = root / str((source.get("model") or {}).get("adapter", {}).get("artifact")) / RECORD
-    made = json.loads(record.read_text(encoding="utf-8"))["inputs"] if record.is_file() else {}
     about = [made["backbone"]["_target_"].split(".")[-2], f"seed {made['seed']}"] if "backbone" in made else []
     about += ["binary"] if made.get("analysis") is False else []
     if "use_reference" in source:

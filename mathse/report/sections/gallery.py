@@ -12,6 +12,7 @@ def gallery(run: Run) -> list[Section]:
     found = groups(run)
     rows = (
         "What each model learned from, as a dataset with the lineage of each row: python -m mathse.export data=RUN out=D_SFT images=embed; "
-        f"one row's whole story: python -m mathse.lineage ROW run=RUN, where RUN is the folder of {run.name}."
+        "the whole story of a solution by its name, at the foot of its card: python -m mathse.lineage 'NAME' run=RUN, where RUN is the "
+        f"folder of {run.name}."
     )
     return section("gallery", "Gallery", Text(rows), Gallery(found, RULE)) if found else []

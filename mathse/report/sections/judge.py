@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mathse.report.charts import judge as charts
 from mathse.report.charts.errors import size, types_of_error
-from mathse.report.errors import UNCLASSIFIED, error_shares, error_table, with_reasons
+from mathse.report.errors import error_shares, error_table, with_reasons
 from mathse.report.orm import Instrument
 from mathse.report.orm.cuts import CUTS, cut
 from mathse.report.orm.tables import base_rate_table, calibration_table, overview, part_table, trade_table
@@ -14,37 +14,42 @@ from mathse.report.parts import Chart, Part, Section, Table, Text, section, trie
 from mathse.report.problems import kept_for_the_orm
 from mathse.report.reflection import reflection_table
 from mathse.report.run import Run
+from mathse.report.summary import on_held_out
 from mathse.report.text import orm_table
 from mathse.steps.data import judged_rows
 
 SHARES = (
     "Shares with 95 % intervals (Wilson; ECE, AUROC and expected precision: bootstrap over problems). Held-out: against the data that the "
     "ORM learns from; else: against the reference answers. Rounds: what the models wrote; teacher: stage 1 and reflections. "
-    "Step named: of the wrong solutions that were rejected."
+    "Step named: of the wrong solutions that were rejected. In the charts a mark's area is its part of the solutions; where the judge "
+    "stands is marked on its curves."
 )
 
 
 def judge(run: Run, found: Sequence[Instrument]) -> list[Section]:
     """The ORM's report card, and of each judge that was measured: reliability, purity against yield, shares by model, family and level."""
     parts: list[Part] = []
-    if run.summary.get("orm"):
-        parts.append(Table(orm_table(run.summary["orm"])))
+    if tested := run.of("test_orm"):  # the judge's comes first, should the feedback have its own
+        parts.append(Table(orm_table(on_held_out(tested[0]))))
         parts += tried(lambda: kept(run))
     return section("judge", "The judge", parts, instrument_parts(found))
 
 
 def instrument_parts(found: Sequence[Instrument]) -> list[Part]:
-    """What was measured of judges: all of them in one table, then of each its two charts and its tables, those by family, level …
-    folded."""
+    """What was measured of judges: where there are several, all of them on held-out solutions; then of each its rounds, its two charts
+    and its tables, those by family, level … folded."""
     if not found:
         return []
     several = len(found) > 1
-    rows = overview(found)
     parts: list[Part] = [Text(SHARES)]
-    parts.append(Table(rows, "By round") if several else Table([row[1:] for row in rows], f"By round: {found[0].name}"))
-    scored = [one for one in found if any(part.calibration for part in one.parts.values())]
+    if several:
+        head, *rows = overview(found)
+        held_out = [[name, *cells] for name, where, *cells in rows if where == "held-out"]
+        parts += [Table([[head[0], *head[2:]], *held_out], "Held-out solutions, all judges")] if held_out else []
+    scored = [one for one in found if one.scored]
     for one in found:
         name = f"{one.name}: " if several else ""
+        parts.append(Table([row[1:] for row in overview([one])], f"By round: {one.name}"))
         parts += charts_of(one, name, file="orm.png" if one is scored[0] else "") if one in scored else []
         for words, table in (
             ("Precision to be expected at each round's share of right solutions", base_rate_table(one)),
@@ -71,23 +76,20 @@ def kept(run: Run) -> list[Part]:
 
 def charts_of(one: Instrument, name: str, file: str) -> list[Part]:
     """The two charts of a judge that gives scores, with the words before their titles, and the picture that stands for them in Markdown."""
-    scored = {place: part for place, part in one.parts.items() if part.calibration}
-    bins = {place: part.calibration.bins for place, part in scored.items() if part.calibration}
-    errors = {place: part.calibration.error.value for place, part in scored.items() if part.calibration}
+    errors = {place: part.calibration.error.value for place, part in one.scored.items() if part.calibration}
     said = "; ".join(f"{place}: ECE {error:.3f}" for place, error in errors.items())
-    curves = {place: part.curve for place, part in scored.items()}
-    ends = [(place, [point for point in curve if point.accepted]) for place, curve in curves.items()]
+    ends = [(place, [point for point in part.curve if point.accepted]) for place, part in one.scored.items()]
     pure = "; ".join(
         f"{place}: {some[0].purity.value:.2f} to {some[-1].purity.value:.2f}" for place, some in ends if some
     )
     return [
         Chart(
             f"{name}Reliability of the scores",
-            charts.reliability(bins),
+            charts.reliability(one.scored),
             f"Right solutions by score. {said}.",
             file=file,
         ),
-        Chart(f"{name}Purity against yield", charts.purity(curves), f"Purity as the threshold rises. {pure}."),
+        Chart(f"{name}Purity against yield", charts.purity(one.scored), f"Purity as the threshold rises. {pure}."),
     ]
 
 
@@ -114,11 +116,13 @@ def errors(run: Run) -> list[Section]:
         return []
     words = "Percent of the rejected solutions about which it was asked why, by the words of the analyses (the paper's Figure 4)."
     shares = error_shares(judged)
-    most = {name: max((kind for kind in of if kind != UNCLASSIFIED), key=of.__getitem__) for name, of in shares.items()}
+    most = {name: max(of, key=of.__getitem__) for name, of in shares.items()}
     said = "; ".join(f"{name}: {kind} {shares[name][kind]:.0f} %" for name, kind in most.items())
+    n = {name: sum(row.verdict.status == "wrong" for row in rows) for name, rows in judged.items()}
+    bars = {f"{name} (n {n[name]})": of for name, of in shares.items()}
     chart = Chart(
         "Types of error",
-        types_of_error(shares, "% of the rejected"),
+        types_of_error(bars, "% of the rejected"),
         f"Types of error in percent of the rejected solutions. The most frequent one: {said}.",
         size=size(shares),
     )

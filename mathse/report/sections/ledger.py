@@ -30,7 +30,7 @@ def ledger(run: Run) -> list[Section]:
         seconds = [f"{row[kind]['seconds'] or 0.0:.1f} s" for kind in ("new", "saved")]
         table.append([row["stage"], str(row["steps"]), str(row["found"]), *seconds])
     said = "; ".join(f"{row[0]} {row[3]} computed, {row[4]} saved" for row in table[1:])
-    chart = Chart("Seconds by stage", charts.times(bars), f"{said}.", size=(5.0, 0.9 + 0.28 * len(bars)))
+    chart = Chart("Seconds by stage", charts.times(bars), f"{said}.", size=(4.2, 0.9 + 0.28 * len(bars)))
     words = "Computed: by this run. Saved: what the steps that were found in the store took when they were computed."
     about = f"{book['formula']}. kept: pictures whose features were in memory; cached: calls that the teacher's cache answered."
     each = [["artifact", "role", "this run", "when computed"]]

@@ -31,11 +31,14 @@ def training(run: Run) -> list[Section]:
         return []
     said = "; ".join(f"{row[0]} ends at {row[3]} after {row[2]} steps" for row in table[1:])
     chart = (
-        [Chart("Loss", charts.losses(curves), f"Loss over steps, logarithmic. {said}.", size=(5.0, 3.0))]
+        [Chart("Loss", charts.losses(curves), f"Loss over steps, logarithmic. {said}.", size=(4.4, 3.0))]
         if curves
         else []
     )
-    caption = "The loss at the end; a ring is the loss on rows kept out of the training."
+    caption = (
+        "Loss: the mean of the last tenth of the steps, in nats per token learned. Held-out loss, a ring in the chart: at the end, of the "
+        "rows of some problems that are kept out; they are not among the rows counted here."
+    )
     return section("training", "Training", chart, notices, Table(table, caption))
 
 
