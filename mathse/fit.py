@@ -38,10 +38,11 @@ class Fit:
         """Of one step, how many each device takes. Raises ValueError where they cannot all take the same number."""
         count = self.batch_size // self.micro_batch_size
         if count % devices:
+            smaller = [size for size in range(1, self.micro_batch_size) if self.batch_size % (size * devices) == 0]
+            fits = f"micro_batch_size={smaller[-1]}" if smaller else f"a number of devices that divides {count}"
             raise ValueError(
                 f"runtime.devices={devices} cannot share a step of batch_size={self.batch_size} rows in micro-batches of "
-                f"micro_batch_size={self.micro_batch_size} evenly; take a number of devices that divides {count}, or another "
-                "micro_batch_size"
+                f"micro_batch_size={self.micro_batch_size} evenly; {fits} fits"
             )
         return count // devices
 

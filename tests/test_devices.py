@@ -83,12 +83,27 @@ def test_only_a_step_that_loads_weights_is_shared(given: str, needed: bool) -> N
     assert needs_weights(values[given]) == needed
 
 
-def test_micro_batches_that_cannot_be_shared_evenly_are_refused_before_a_run() -> None:
-    exp = load("runtime.devices=2")
-    with pytest.raises(ValueError, match=r"^fit: runtime\.devices=2 cannot share .* another micro_batch_size$"):
+@pytest.mark.parametrize(
+    ("devices", "sizes", "fits"),
+    [
+        (2, (16, 16), "micro_batch_size=8"),
+        (3, (12, 3), "micro_batch_size=2"),
+        (3, (32, 1), "a number of devices that divides 32"),
+    ],
+)
+def test_micro_batches_that_cannot_be_shared_evenly_are_refused_with_what_can(
+    devices: int, sizes: tuple[int, int], fits: str
+) -> None:
+    fit = dataclasses.replace(load().fit, batch_size=sizes[0], micro_batch_size=sizes[1])
+    with pytest.raises(ValueError, match=f"^runtime.devices={devices} cannot share .* evenly; {fits} fits$"):
+        fit.micro_batches(devices)
+    assert fit.micro_batches(1) == sizes[0] // sizes[1]
+
+
+def test_that_is_said_before_a_run() -> None:
+    exp = load("runtime.devices=2", "fit.micro_batch_size=8")
+    with pytest.raises(ValueError, match=r"^orm\.fit: runtime\.devices=2 cannot share"):
         refuse(exp, needs(exp), 1e15)
-    exp = load("runtime.devices=2", "fit.micro_batch_size=8", "orm.fit.micro_batch_size=8")
-    refuse(exp, needs(exp), 1e15)
 
 
 def on_one_and_two(tmp_path: Path, steps: Callable[[Store, Artifact], Artifact]) -> list[Artifact]:
