@@ -14,7 +14,8 @@ from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.config import load, load_with_engine
 from mathse.feedback.unfiltered import Unfiltered
 from mathse.figures.data import Figures
-from mathse.preflight import needs, refuse
+from mathse.preflight.check import refuse
+from mathse.preflight.memory import needs
 from mathse.steps.data import load as read
 from mathse.steps.distill import distill
 from mathse.steps.generate import generate
