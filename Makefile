@@ -20,6 +20,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy train.py experiments/*.py experiments/speed/*.py
 
 setup: .venv/done
 
