@@ -142,7 +142,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_weights(
     """Bit by bit, dropout included."""
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    longer = fit_of(min_steps=14)
+    longer = fit_of(min_steps=14, micro_batch_size=4)
     context = multiprocessing.get_context("spawn")
     whole = context.Process(target=train, args=(backbone, problems, longer, tmp_path / "whole", 1e9))
     whole.start()
