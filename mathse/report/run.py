@@ -144,7 +144,9 @@ def _settle(run: Run, finished: bool) -> None:
         )
     elif run.missing:
         return  # the run's own numbers are of what is gone too
-    benchmarks = [str(run.recipes[one.artifact.name]["inputs"]["benchmark"].get("name")) for one in run.scores]
+    models = run.summary.get("models", [])
+    recipes = [run.recipes[one.artifact.name]["inputs"] for one in run.scores]
+    benchmarks = [str(model["benchmark"]) for model in models] or [str(one["benchmark"].get("name")) for one in recipes]
     tests = [on_held_out(one) for one in run.of("test_orm")]
     try:
         numbers = summarise(next(iter(benchmarks), ""), run.scores, run.rounds, (tests or [{}])[0])
