@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -159,6 +160,23 @@ def test_pieces_that_are_missing_or_broken_are_named_and_the_rest_is_shown(told:
     assert 'data-stage="Round 2"' in (out / "report.html").read_text()
     assert "The curve of orm is not shown" in text
     assert "| M_1 | 90 | 60 | 0.210 |" in text
+    assert "## Time and cost" in text
+
+
+def test_a_summary_of_an_earlier_version_is_counted_again_or_shown_without_what_it_lacks(
+    told: Told, tmp_path: Path
+) -> None:
+    folder, store = copied(told, tmp_path)
+    summary = json.loads((folder / "summary.json").read_text())
+    for step in summary["comparisons"]:
+        step["p_mcnemar"] = step.pop("p")
+    (folder / "summary.json").write_text(json.dumps(summary))
+    assert main([str(folder), f"out={tmp_path}/again"]) == 0
+    assert (tmp_path / "again" / "report.md").read_text() == (told.folder / "report.md").read_text()
+    shutil.rmtree(store / told.reporter.rounds[0].name)
+    assert main([str(folder), f"out={tmp_path}/less"]) == 0
+    text = (tmp_path / "less" / "report.md").read_text()
+    assert "> **Note** Not shown: 'p'" in text
     assert "## Time and cost" in text
 
 

@@ -13,6 +13,7 @@ from test_report import ORM_CARD, Story, experiment
 from mathse.config import Experiment, load
 from mathse.report import Reporter
 from mathse.report.wandb import mode
+from mathse.types import Judged, Verdict
 
 
 @pytest.fixture
@@ -329,7 +330,8 @@ def test_what_was_not_measured_is_not_logged(offline: Path) -> None:
             "accept_precision": 0.0,
             "accept_recall": 0.0,
         }
-        story.step("judge", {"generated": 9, **none}, solutions=written, source=exp.judge)
+        rows = [Judged(story.solution(i, "M_0", right=i < 2), Verdict("wrong")) for i in range(9)]
+        story.step("judge", {"generated": 9, **none}, rows, solutions=written, source=exp.judge)
     found = logged(offline)
     summary, (row,) = summary_in(found), [row for row in found["history"] if "round" in row]
     assert summary["orm/test/correct_accuracy"] == pytest.approx(0.9)

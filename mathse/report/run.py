@@ -142,10 +142,19 @@ def _settle(run: Run, finished: bool) -> None:
         run.missing.insert(
             0, f"This run has not finished: it has {done} steps so far. The same command goes on where it was."
         )
-        benchmarks = [str(run.recipes[one.artifact.name]["inputs"]["benchmark"].get("name")) for one in run.scores]
-        tests = [on_held_out(one) for one in run.of("test_orm")]
+    elif run.missing:
+        return  # the run's own numbers are of what is gone too
+    models = run.summary.get("models", [])
+    recipes = [run.recipes[one.artifact.name]["inputs"] for one in run.scores]
+    benchmarks = [str(model["benchmark"]) for model in models] or [str(one["benchmark"].get("name")) for one in recipes]
+    tests = [on_held_out(one) for one in run.of("test_orm")]
+    try:
         numbers = summarise(next(iter(benchmarks), ""), run.scores, run.rounds, (tests or [{}])[0])
-        run.summary = {**run.summary, **numbers}
+    except (OSError, ValueError, KeyError, TypeError):
+        if not finished:
+            raise
+        return  # what is broken is said where it would be shown
+    run.summary = {**run.summary, **numbers}  # today's numbers, should the summary be of an earlier version
 
 
 def total_seconds(run: Run, names: Sequence[str]) -> float:

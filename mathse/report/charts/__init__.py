@@ -19,7 +19,7 @@ INK, DIM, RULE = "#1b1e24", "#5a626c", "#dfe2e6"
 RIGHT, RIGHT_SOFT = "#1f5f8c", "#6795bb"
 WRONG, WRONG_SOFT = "#bf5212", "#c8814f"
 ODD = "#877431"
-SERIES = ("#1f5f8d", "#a43711", "#9f8504", "#6c0a56", "#c47aa1", "#0a7ce0", "#517f3b", "#626261")
+SERIES = ("#1f5f8d", "#a43711", "#517f3b", "#6c0a56", "#c47aa1", "#0a7ce0", "#9f8504", "#626261")
 MARKS = "os^Dv"  # of series: who sees no difference in their colours sees it in these
 
 VARIABLES = {

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 
 from mathse.report.orm import Instrument, instruments
-from mathse.report.parts import Report, Section, Stat, attempted
+from mathse.report.parts import BROKEN, Report, Section, Stat, attempted, not_shown
 from mathse.report.run import Run
 from mathse.report.sections.accuracy import accuracy
 from mathse.report.sections.data import data
@@ -43,12 +43,17 @@ def report_of(run: Run, judges: Sequence[Instrument]) -> Report:
     sections: list[Section] = []
     for name, title, make in parts:
         sections += attempted(name, title, lambda make=make: make(run))  # type: ignore[misc]
+    numbers: list[Stat] = []
+    try:
+        numbers = stats(run)
+    except BROKEN as error:
+        run.missing.append(not_shown(error).words)
     return Report(
         title=run.name,
         kind="Run",
         about=run.about,
         command=str(run.summary.get("command", "")),
-        stats=stats(run),
+        stats=numbers,
         notices=[*run.missing, *([str(run.summary["note"])] if "note" in run.summary else [])],
         sections=sections,
     )
