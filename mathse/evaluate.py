@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING, Any, cast
 from mathse.benchmarks.scoring import Response, Scorable
 from mathse.benchmarks.tables import Report, Tries, report, rule_named
 from mathse.benchmarks.tries import Scores, together
+from mathse.command import command, usage
 from mathse.config import Experiment, load, load_with_engine
 from mathse.score import aside, write
-from mathse.settings import usage
 from mathse.store import RECORD, Artifact, Store, canonical
 from mathse.types import Judged, Model, Problem, read_jsonl
 
@@ -196,19 +196,15 @@ def _prompt_hash(benchmark: Scorable) -> str:
     return hashlib.sha256(f"{SOLVE}{SOLVE_ZH}{getattr(data, 'prompt', '')}".encode()).hexdigest()[:12]
 
 
-def main() -> int:
-    """The command; 2 and one line where it was asked wrongly."""
-    usage(__doc__, sys.argv[1:])
-    try:
-        with aside():
-            found = evaluate(sys.argv[1:])
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+@command
+def main(words: Sequence[str]) -> None:
+    """Print the score, and what could not be asked on stderr."""
+    usage(__doc__, words)
+    with aside():
+        found = evaluate(words)
     for fault in found.faults:
         print(f"responses: {fault}", file=sys.stderr)
     print(json.dumps(found.result, ensure_ascii=False))
-    return 0
 
 
 if __name__ == "__main__":

@@ -19,9 +19,9 @@ from mathse.backbones import Backbone
 from mathse.backbones.loading import Shape
 from mathse.backbones.qlora import Lora
 from mathse.backbones.weights import check_shards
+from mathse.command import command, usage
 from mathse.feedback.orm import Orm
 from mathse.fit import Fit
-from mathse.settings import usage
 from mathse.store import Runtime
 
 if TYPE_CHECKING:
@@ -325,27 +325,26 @@ def logits(loaded: Loaded, row: Row) -> Any:
         return loaded.head(hidden)[0].float().cpu()
 
 
-def main(overrides: Sequence[str]) -> None:
-    """Print the table. Exits with status 1 and one line where something is wrong."""
-    usage(__doc__, overrides)
+@command
+def main(words: Sequence[str]) -> int:
+    """Print the table; 1 where something is not as it should be."""
+    usage(__doc__, words)
     from mathse.config import load
 
-    try:
-        exp = load(*overrides)
-        found, room = needs(exp), available(exp.runtime.device)
-        for one in found:
-            print("\n".join(estimate(one, room, exp.runtime.device)), flush=True)
-        check(exp)
-        wrong: list[str] = []
-        for job in {job.member: job for job in reversed(jobs(exp))}.values():  # one member is measured once
-            lines, complaints = measure(job, exp.runtime.device)
-            print("\n".join([f"{job.name}, measured:", *lines]), flush=True)
-            wrong += complaints
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
-        sys.exit(f"mathse: {' '.join(str(error).split())}")
+    exp = load(*words)
+    found, room = needs(exp), available(exp.runtime.device)
+    for one in found:
+        print("\n".join(estimate(one, room, exp.runtime.device)), flush=True)
+    check(exp)
+    wrong: list[str] = []
+    for job in {job.member: job for job in reversed(jobs(exp))}.values():  # one member is measured once
+        lines, complaints = measure(job, exp.runtime.device)
+        print("\n".join([f"{job.name}, measured:", *lines]), flush=True)
+        wrong += complaints
     if wrong:
-        sys.exit("mathse: " + "; ".join(wrong))
+        print("mathse: " + "; ".join(wrong), file=sys.stderr)
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main())

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from mathse.benchmarks.scoring import Scorable
 from mathse.benchmarks.tables import Report
-from mathse.settings import usage
+from mathse.command import command, usage
+from mathse.report.files import write_text
 
 OWN = ("problems", "responses", "rule", "out", "strict")
 
@@ -59,10 +60,9 @@ def score(words: Sequence[str]) -> Report:
 def write(report: Report, out: Path) -> None:
     """score.json and outcomes.jsonl."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "score.json").write_text(json.dumps(report.result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    with (out / "outcomes.jsonl").open("w", encoding="utf-8") as file:
-        for row in report.outcomes:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    rows = (json.dumps(row, ensure_ascii=False) + "\n" for row in report.outcomes)
+    write_text(out / "outcomes.jsonl", "".join(rows))
+    write_text(out / "score.json", json.dumps(report.result, ensure_ascii=False, indent=1) + "\n")
 
 
 @contextlib.contextmanager
@@ -79,19 +79,15 @@ def aside() -> Iterator[None]:
         os.close(kept)
 
 
-def main() -> int:
-    """The command; 2 and one line where it was asked wrongly."""
-    usage(__doc__, sys.argv[1:])
-    try:
-        with aside():
-            report = score(sys.argv[1:])
-    except (ValueError, TypeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+@command
+def main(words: Sequence[str]) -> None:
+    """Print the score, and what is wrong with the responses on stderr."""
+    usage(__doc__, words)
+    with aside():
+        report = score(words)
     for fault in report.faults:
         print(f"responses: {fault}", file=sys.stderr)
     print(json.dumps(report.result, ensure_ascii=False))
-    return 0
 
 
 if __name__ == "__main__":

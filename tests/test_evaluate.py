@@ -201,6 +201,6 @@ def test_a_wrong_command_is_one_line(
     monkeypatch.setattr("sys.argv", ["evaluate", *given, f"store={tmp_path}"])
     assert main() == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: ")
+    assert error.startswith("mathse: ")
     assert error.count("\n") == 1
     assert said in error

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Annotated
 
-from mathse.settings import settings
+from mathse.settings import Count, Positive, settings
 
 
 @settings
@@ -20,12 +21,12 @@ class Runtime:
     """
 
     device: str
-    threads: int
-    batch_size: int
+    threads: Count
+    batch_size: Positive
     isolate: bool
     unfold: bool
     recompute: bool
-    save_every: float
+    save_every: Annotated[float, ">= 0"]
 
 
 @dataclass(frozen=True)
