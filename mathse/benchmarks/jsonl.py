@@ -7,13 +7,11 @@ answer is a choice's letter or its value; without an id it is a hash of question
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
-from mathse.benchmarks.scoring import Response, Scorable, choice_letter, lenient
+from mathse.benchmarks.scoring import Scorable, choice_letter
 from mathse.benchmarks.stored import Stored
 from mathse.data.files import Row
 from mathse.settings import settings
@@ -60,10 +58,3 @@ class JsonlBenchmark(Scorable):
 
     name: str
     data: JsonlProblems
-
-    def score(self, problem: Problem, text: str) -> bool:
-        """Whether the text answers the problem, by the lenient rule."""
-        return lenient(problem, Response(problem.id, text)).status == "correct"
-
-    def stored_problems(self, path: Path) -> list[Problem]:
-        return dataclasses.replace(self.data, path=str(path)).read()
