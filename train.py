@@ -23,6 +23,7 @@ def run(cfg: DictConfig, overrides: Sequence[str] | None = None) -> str:
 
     `overrides`: those of a sweep's job, which the command line does not have by themselves.
     """
+    from mathse.backbones.loading import check_device
     from mathse.config import experiment
     from mathse.plan.bill import plan
     from mathse.preflight import check
@@ -35,6 +36,7 @@ def run(cfg: DictConfig, overrides: Sequence[str] | None = None) -> str:
         print(plan(exp, Store(Path(exp.store), exp.runtime)), flush=True)
         return ""
     store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=run_name(exp))
+    check_device(exp.runtime.device)
     if exp.scale != "tiny":
         check(exp)
     with Reporter(exp, overrides) as reporter:

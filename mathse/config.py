@@ -75,6 +75,11 @@ class Experiment:
             backbones += [self.orm.backbone, *(student.backbone for student in self.orm.data.students.values())]
         return min((b.most_pictures for b in backbones if b.most_pictures is not None), default=None)
 
+    def check(self) -> None:
+        for name in ("store", "report"):
+            if not getattr(self, name):
+                raise ValueError(f"{name}= should name a folder")
+
 
 def build(data: Any) -> Any:
     """The objects that plain configuration data describes: `_target_` names the settings class of a mapping.

@@ -113,7 +113,7 @@ def orm_of(exp: Experiment, folder: Path) -> TrainedOrm:
     from mathse.export import backbone_of
     from mathse.feedback.orm import Orm, TrainedOrm
 
-    backbone = backbone_of(folder)
+    backbone = backbone_of(folder, "orm")
     inputs = json.loads((folder / RECORD).read_text(encoding="utf-8"))["inputs"]
     if "use_reference" not in inputs or not isinstance(exp.orm, Orm):
         raise ValueError(f"orm={folder}: no ORM; give the folder of a step train_orm")

@@ -36,17 +36,17 @@ USAGE = (
 )
 
 
-def backbone_of(artifact: Path) -> Backbone:
-    """The backbone whose adapter an artifact holds. Raises ValueError where it is no fine-tuning step's."""
+def backbone_of(artifact: Path, word: str = "model") -> Backbone:
+    """The backbone whose adapter an artifact holds, which a command's `word` named. Raises ValueError where it is no fine-tuning step's."""
     try:
         recipe = json.loads((artifact / RECORD).read_text(encoding="utf-8"))
         step = recipe["step"].rpartition(".")[2]
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
-            f"model={artifact}: no step of a run left this folder ({RECORD} is missing or broken)"
+            f"{word}={artifact}: no step of a run left this folder ({RECORD} is missing or broken)"
         ) from error
     if step not in STEPS or not (artifact / "adapter" / "adapter_model.safetensors").is_file():
-        raise ValueError(f"model={artifact}: a step {step} has no adapter; give the folder of {' or '.join(STEPS)}")
+        raise ValueError(f"{word}={artifact}: a step {step} has no adapter; give the folder of {' or '.join(STEPS)}")
     backbone: Backbone = restore(recipe["inputs"]["backbone"], artifact.parent)
     return backbone
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mathse.backbones import Backbone
-from mathse.backbones.loading import Shape
+from mathse.backbones.loading import Shape, check_device
 from mathse.backbones.qlora import Lora
 from mathse.backbones.weights import check_shards
 from mathse.command import command, usage
@@ -124,8 +124,7 @@ def available(device: str) -> float:
         return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
     import torch
 
-    if not torch.cuda.is_available():
-        raise ValueError(f"runtime.device={device}: no such device is visible; runtime=local runs on the CPU")
+    check_device(device)
     return float(torch.cuda.mem_get_info()[0])
 
 

@@ -116,6 +116,8 @@ def test_at_paper_scale_the_warm_up_is_the_familys_in_table_6() -> None:
         ("backbone.max_length=0", ["Qwen2VL.max_length should be int >= 1"]),
         ("runtime.threads=-1", ["Runtime.threads should be int >= 0"]),
         ("runtime.batch_size=0", ["Runtime.batch_size should be int >= 1"]),
+        ("runtime.device=gpu", ["runtime.device should be cpu or cuda, got 'gpu'"]),
+        ("store=", ["store= should name a folder"]),
         ("orm.threshold=1", ["Orm.threshold should be float > 0 and < 1 or None"]),
         ("plan.learning=2", ["Assumptions.learning should be float > 0 and <= 1"]),
         ("benchmark.data.split=train", ["benchmark.data.split should be 'test'"]),

@@ -191,7 +191,7 @@ def test_an_adapter_that_is_a_pickle_is_not_opened(tmp_path: Path) -> None:
         (["engine=vllm"], "server"),
         (["engine=server", "adapter=x"], "takes no adapter"),
         (["engine=server", "engine.key_env=sk-12"], "engine.key_env should be the NAME"),
-        (["orm=runs/train_orm-0"], "no step of a run left this folder"),
+        (["orm=runs/train_orm-0"], "orm=runs/train_orm-0: no step of a run left this folder"),
         (["decoding.samples=2"], "samples > 1 at temperature 0"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Annotated
@@ -27,6 +28,10 @@ class Runtime:
     unfold: bool
     recompute: bool
     save_every: Annotated[float, ">= 0"]
+
+    def check(self) -> None:
+        if not re.fullmatch(r"(cpu|cuda)(:\d+)?", self.device):
+            raise ValueError(f"runtime.device should be cpu or cuda, got {self.device!r}")
 
 
 @dataclass(frozen=True)
