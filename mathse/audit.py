@@ -33,7 +33,7 @@ class Audit:
 
     def check(self) -> None:
         if self.least_accepted > self.most_accepted:
-            raise ValueError(f"audit.least_accepted should be at most audit.most_accepted ({self.most_accepted})")
+            raise ValueError(f"Audit.least_accepted should be at most Audit.most_accepted ({self.most_accepted})")
 
 
 class Alarm(ValueError):

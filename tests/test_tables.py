@@ -422,5 +422,5 @@ def test_a_benchmark_whose_file_is_missing_is_one_line(tmp_path: Path) -> None:
         *SMALL,
     ]
     done = subprocess.run([*command, "tracker=none"], cwd=ROOT, text=True, capture_output=True)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1].startswith("mathse: nowhere.jsonl: cannot be read")
