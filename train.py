@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mathse.command import MISTAKES, command
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to us as they are, and are said in one line below
@@ -22,6 +23,7 @@ def run(cfg: DictConfig, overrides: Sequence[str] | None = None) -> str:
 
     `overrides`: those of a sweep's job, which the command line does not have by themselves.
     """
+    from mathse.backbones.loading import check_device
     from mathse.config import experiment
     from mathse.plan.bill import plan
     from mathse.preflight.check import check
@@ -34,6 +36,7 @@ def run(cfg: DictConfig, overrides: Sequence[str] | None = None) -> str:
         print(plan(exp, Store(Path(exp.store), exp.runtime)), flush=True)
         return ""
     store = Store(Path(exp.store), exp.runtime, explain=exp.explain, name=run_name(exp))
+    check_device(exp.runtime.device)
     if exp.scale != "tiny":
         check(exp)
     with Reporter(exp, overrides) as reporter:
@@ -52,7 +55,6 @@ def job(cfg: DictConfig) -> None:
     from mathse.memory import release
     from mathse.progress import viewed
     from mathse.progress.live import labelled
-    from mathse.store.run_step import MISTAKES
     from mathse.sweep import label, outcome
 
     hydra = HydraConfig.get()
@@ -83,13 +85,12 @@ def say(error: BaseException) -> str:
     """An error in one line."""
     from mathse.config import one_line
 
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"mathse: {error}; free some space and run the same command: it goes on where it was"
     return f"mathse: {one_line(error)}"
 
 
-def main() -> None:
-    """Run under Hydra; exit status 1 where something failed."""
+@command
+def main(words: Sequence[str]) -> int:
+    """Run under Hydra, which takes the words from the command line itself; 1 where something failed."""
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -116,8 +117,10 @@ def main() -> None:
         print("\n".join(["", table, "", str(at), *filter(None, [comparing(at)])]), flush=True)
         if failed and not wrong:
             wrong = f"mathse: {failed} of the jobs failed; the same command again computes only what is missing"
-    sys.exit(wrong or 0)
+    if wrong:
+        print(wrong, file=sys.stderr, flush=True)
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

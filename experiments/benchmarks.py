@@ -20,12 +20,12 @@ from tables.save import publish
 from tables.stages import unseen, without_families
 
 from mathse.benchmarks.scoring import Scorable
+from mathse.command import command
 from mathse.config import Experiment
 from mathse.feedback import Run
 from mathse.steps.data import fitting
 from mathse.steps.data import load as load_problems
 from mathse.steps.evaluate import evaluate
-from mathse.store.run_step import MISTAKES
 from mathse.types import Judged, Model, Problem, read_jsonl
 from mathse.whole import read
 
@@ -122,18 +122,16 @@ STAND_IN = (
 )
 
 
-def main() -> None:
+@command
+def main(words: Sequence[str]) -> None:
     files = {name: {"help": f"a file of {name}'s problems, in its authors' format"} for name in PUBLIC}
     families = {"families": {"help": "families never learned from, with commas (stand-in)"}}
-    args, overrides = options(__doc__, more={**files, **families})
+    args, overrides = options(__doc__, words, more={**files, **families})
     given = {name: getattr(args, name) for name in PUBLIC if getattr(args, name)}
-    try:
-        if given:
-            ran = public(args, overrides, given)
-        else:
-            ran = stand_in(args, overrides, unseen(args.families))
-    except MISTAKES as error:
-        sys.exit(f"mathse: {error}")
+    if given:
+        ran = public(args, overrides, given)
+    else:
+        ran = stand_in(args, overrides, unseen(args.families))
     theirs = PAPER.get(ran.exp.backbone.family, {}) if given else {}
     publish(
         args,
@@ -149,4 +147,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -21,12 +21,12 @@ from tables.save import Captioned, Cells, Section, save, world
 from tables.stages import Reached, neighbours, stages
 
 from mathse.algorithm import begin
+from mathse.command import command
 from mathse.report.charts import save_png
 from mathse.report.charts.errors import size, types_of_error
 from mathse.report.errors import TYPES, UNCLASSIFIED, error_type
 from mathse.statistics import bootstrap
 from mathse.steps.judging import diagnose
-from mathse.store.run_step import MISTAKES
 from mathse.types import Judged, read_jsonl
 from mathse.whole import read
 
@@ -87,20 +87,18 @@ def changes(kinds: Kinds) -> dict[str, dict[str, dict[Case, bool]]]:
     }
 
 
-def main() -> None:
+@command
+def main(words: Sequence[str]) -> None:
     args, overrides = options(
-        __doc__, more={"by": {"default": "teacher", "help": "the feedback source that says what is wrong"}}
+        __doc__, words, more={"by": {"default": "teacher", "help": "the feedback source that says what is wrong"}}
     )
     kinds: Kinds = {}
     exp = None
-    try:
-        for reached in stages(args, overrides):
-            exp = reached.exp
-            kinds.setdefault(reached.backbone, {}).setdefault(reached.model.name, {}).update(
-                types_of(reached, args.by, overrides)
-            )
-    except MISTAKES as error:
-        sys.exit(f"mathse: {error}")
+    for reached in stages(args, overrides):
+        exp = reached.exp
+        kinds.setdefault(reached.backbone, {}).setdefault(reached.model.name, {}).update(
+            types_of(reached, args.by, overrides)
+        )
     assert exp is not None
     names = list(next(iter(kinds.values())))
     rows = compare(changes(kinds), {}, neighbours(names))
@@ -140,4 +138,4 @@ def counts(kinds: Kinds) -> dict[str, dict[str, float]]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,6 +9,7 @@ told nothing, and how many repairs each source led to.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from tables.ablation import COGVLM2, choice
 from tables.arms import ACCURACY, Arm, evolved, final, learned, options, run_arms, sources
 from tables.save import Captioned, Section, publish
 
+from mathse.command import command
 from mathse.report.reflection import ALL, NONE, RIGHT, quality
 from mathse.types import Judged, Model, read_jsonl
 
@@ -75,8 +77,9 @@ def repairs(reflections: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) ->
     return rows
 
 
-def main() -> None:
-    args, overrides = options(__doc__, more=choice(ARMS))
+@command
+def main(words: Sequence[str]) -> None:
+    args, overrides = options(__doc__, words, more=choice(ARMS))
     ran = run_arms({arm: ARMS[arm] for arm in args.arms}, args, overrides, {ACCURACY: final})
     models = {arm: of_arm for arm, of_arm in ran.models[ACCURACY].items() if arm != BEFORE}
     reflections = {arm: [reflected(model) for model in of_arm] for arm, of_arm in models.items()}
@@ -91,4 +94,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -20,10 +20,10 @@ from tables.save import Section, publish
 from tables.verdicts import ACCEPTED, REJECTED, add_verdicts
 
 from mathse.algorithm import begin
+from mathse.command import command
 from mathse.config import Experiment, load
 from mathse.feedback.orm import Orm
 from mathse.steps.orm import test_orm
-from mathse.store.run_step import MISTAKES
 from mathse.teacher.figures import first_wrong_step
 from mathse.types import Judged, Model, read_jsonl
 from mathse.whole import read
@@ -70,17 +70,15 @@ def in_order(ran: Ran) -> Ran:
     return ran
 
 
-def main() -> None:
-    args, overrides = options(__doc__)
+@command
+def main(words: Sequence[str]) -> None:
+    args, overrides = options(__doc__, words)
     exp = compose(overrides, args.seeds[0], args.store)
     by_answer, by_steps = Ran(exp), Ran(exp)
     unreadable = dict.fromkeys(ARMS, 0)
     for seed in args.seeds:
         exp = compose(overrides, seed, args.store)
-        try:
-            data, said = verdicts(exp, [*overrides, f"seed={seed}", f"store={args.store}"])
-        except MISTAKES as error:
-            sys.exit(f"mathse: {error}")
+        data, said = verdicts(exp, [*overrides, f"seed={seed}", f"store={args.store}"])
         labels = {row.solution.id: row.verdict.status == "correct" for row in data}
         first_wrong = {row.solution.id: first_wrong_step(row.solution) for row in next(iter(said.values()))}
         for name, judged in said.items():
@@ -103,4 +101,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

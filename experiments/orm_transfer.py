@@ -19,6 +19,7 @@ from tables.stages import unseen, without_families
 from tables.verdicts import add_verdicts
 
 from mathse.algorithm import begin
+from mathse.command import command
 from mathse.config import Experiment
 from mathse.feedback import Run, Source
 from mathse.feedback.answer import matches
@@ -26,7 +27,6 @@ from mathse.feedback.orm import Orm
 from mathse.memory import release
 from mathse.steps.judging import judge
 from mathse.store import Artifact
-from mathse.store.run_step import MISTAKES
 from mathse.types import Judged, Model, Problem, read_jsonl
 from mathse.whole import read
 
@@ -92,19 +92,17 @@ def across_families(ran: Ran, args: argparse.Namespace, overrides: Sequence[str]
             add_verdicts(ran, arm, seed, rows, matches, about(name))
 
 
-def main() -> None:
+@command
+def main(words: Sequence[str]) -> None:
     args, overrides = options(
-        __doc__, more={"families": {"help": "families of figures that an ORM never sees, with commas"}}
+        __doc__, words, more={"families": {"help": "families of figures that an ORM never sees, with commas"}}
     )
     ran = Ran(
         compose([*without(overrides, "backbone"), f"backbone={backbones(overrides)[0]}"], args.seeds[0], args.store)
     )
-    try:
-        for seed in args.seeds:
-            across_backbones(ran, args, overrides, seed)
-            across_families(ran, args, overrides, seed)
-    except MISTAKES as error:
-        sys.exit(f"mathse: {error}")
+    for seed in args.seeds:
+        across_backbones(ran, args, overrides, seed)
+        across_families(ran, args, overrides, seed)
     ran.marks = dict(sorted(ran.marks.items()))  # right and wrong solutions of one kind beside each other
     names, orm = backbones(overrides), ran.exp.orm
     pairs = [(f"ORM of {a}", f"ORM of {b}") for i, a in enumerate(names) for b in names[i + 1 :]]
@@ -124,4 +122,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

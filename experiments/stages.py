@@ -8,13 +8,19 @@ M_K with M_0.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+
 from tables.arms import options
 from tables.save import publish
 from tables.stages import PAPER, marked, neighbours
 
+from mathse.command import command
 
-def main() -> None:
-    args, overrides = options(__doc__)
+
+@command
+def main(words: Sequence[str]) -> None:
+    args, overrides = options(__doc__, words)
     ran = marked(args, overrides)
     names = list(next(iter(ran.marks.values())))
     evolved = [name for name in names if name not in ("base", "M_0", "M_final")]
@@ -32,4 +38,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

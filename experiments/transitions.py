@@ -8,6 +8,7 @@ test problems stay right, stay wrong, are lost and are gained, and draws them as
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from tables.compare import Marks, compare
 from tables.save import Captioned, Cells, Section, save, world
 from tables.stages import marked, neighbours
 
+from mathse.command import command
 from mathse.report.charts import save_png
 from mathse.report.charts import stages as charts
 from mathse.statistics import TRANSITIONS, p_value, transitions
@@ -69,8 +71,9 @@ def cells(rows: Sequence[Mapping[str, Any]]) -> Cells:
     return table
 
 
-def main() -> None:
-    args, overrides = options(__doc__)
+@command
+def main(words: Sequence[str]) -> None:
+    args, overrides = options(__doc__, words)
     ran = marked(args, overrides)
     rows = rows_of(ran.marks)
     title = "What each stage gains and loses (Figure 2)"
@@ -93,4 +96,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

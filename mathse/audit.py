@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from mathse.answers import extract
 from mathse.feedback.answer import matches
-from mathse.settings import settings
+from mathse.settings import Share, settings
 from mathse.types import Judged
 
 
@@ -27,17 +27,14 @@ class Audit:
     """
 
     alarm: Literal["warn", "stop"]
-    least_accepted: float
-    most_accepted: float
-    least_precision: float
-    most_fall: float
+    least_accepted: Share
+    most_accepted: Share
+    least_precision: Share
+    most_fall: Share
 
     def check(self) -> None:
-        shares = (self.least_accepted, self.most_accepted, self.least_precision, self.most_fall)
-        if not all(0 <= share <= 1 for share in shares) or self.least_accepted > self.most_accepted:
-            raise ValueError(
-                f"Audit: shares between 0 and 1, least_accepted up to most_accepted, are needed, got {self}"
-            )
+        if self.least_accepted > self.most_accepted:
+            raise ValueError(f"Audit.least_accepted should be at most Audit.most_accepted ({self.most_accepted})")
 
 
 class Alarm(ValueError):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from mathse.settings import usage
+from mathse.command import command, usage
 
 SIZES = {
     "mathvl-test": 2000,
@@ -159,17 +159,13 @@ def _row_size(names: Sequence[str], cells: Sequence[str]) -> int | None:
     return int(n) if n else None
 
 
-def main() -> int:
+@command
+def main(words: Sequence[str]) -> int:
     """0 where nothing was found, 1 where something was, 2 where the file is none."""
-    usage(__doc__, sys.argv[1:])
-    if len(sys.argv) != 2:
-        print("usage: python -m mathse.check_table FILE", file=sys.stderr)
-        return 2
-    try:
-        found = slips(tables_of(Path(sys.argv[1])))
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    usage(__doc__, words)
+    if len(words) != 1:
+        raise ValueError("usage: python -m mathse.check_table FILE")
+    found = slips(tables_of(Path(words[0])))
     print("\n".join(found) or "nothing found")
     return 1 if found else 0
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mathse.command import command, usage
 from mathse.report.files import write_text
 from mathse.report.text import markdown
-from mathse.settings import usage
 from mathse.statistics import detectable_difference, holm, p_value, paired_bootstrap, paired_p
 
 SCORING, ASKING = ("benchmark", "rule", "parser", "extraction", "judge"), ("prompt", "decoding")
@@ -123,27 +123,21 @@ def errors_table(scores: Sequence[Score]) -> list[list[str]]:
     return [["model", "wrong", *(known[0][1] if known else ())], *rows]
 
 
-def main() -> int:
-    """The command; 2 and one line where it was asked wrongly."""
-    usage(__doc__, sys.argv[1:])
-    given = dict(word.partition("=")[::2] for word in sys.argv[1:] if word.startswith(("rule=", "out=")))
-    folders = [Path(word) for word in sys.argv[1:] if not word.startswith(("rule=", "out="))]
-    try:
-        if not folders:
-            raise ValueError("which scores? python -m mathse.compare FOLDER FOLDER … [rule=NAME] [out=FILE.md]")
-        scores = [read(folder, given.get("rule")) for folder in folders]
-        text = "\n\n".join(
-            markdown(table)
-            for table in (scores_table(scores), pairs_table(scores), errors_table(scores))
-            if len(table) > 1
-        )
-        if "out" in given:
-            write_text(Path(given["out"]), text + "\n")
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+@command
+def main(words: Sequence[str]) -> None:
+    """Print the tables, and write them where it is asked for."""
+    usage(__doc__, words)
+    given = dict(word.partition("=")[::2] for word in words if word.startswith(("rule=", "out=")))
+    folders = [Path(word) for word in words if not word.startswith(("rule=", "out="))]
+    if not folders:
+        raise ValueError("which scores? python -m mathse.compare FOLDER FOLDER … [rule=NAME] [out=FILE.md]")
+    scores = [read(folder, given.get("rule")) for folder in folders]
+    text = "\n\n".join(
+        markdown(table) for table in (scores_table(scores), pairs_table(scores), errors_table(scores)) if len(table) > 1
+    )
+    if "out" in given:
+        write_text(Path(given["out"]), text + "\n")
     print(text)
-    return 0
 
 
 if __name__ == "__main__":

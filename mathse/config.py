@@ -14,13 +14,14 @@ from mathse.audit import Audit
 from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
 from mathse.benchmarks import Benchmark
+from mathse.command import in_a_line
 from mathse.data import Data
 from mathse.feedback import Feedback
 from mathse.feedback.orm import Orm
 from mathse.fit import Fit
 from mathse.generation import Engine, Sampling
 from mathse.plan.assumptions import Assumptions
-from mathse.settings import settings
+from mathse.settings import Count, Positive, settings
 from mathse.steps.contamination import Contamination
 from mathse.steps.reflect import Reflection
 from mathse.store import Runtime, find
@@ -39,11 +40,11 @@ class Experiment:
 
     scale: str
     stage: str
-    K: int
+    K: Count
     reflection: Reflection
     seed: int
-    seed_size: int
-    orm_problems: int
+    seed_size: Positive
+    orm_problems: Count
     init_from: Literal["base", "previous"]
     backbone: Backbone
     data: Data
@@ -75,12 +76,9 @@ class Experiment:
         return min((b.most_pictures for b in backbones if b.most_pictures is not None), default=None)
 
     def check(self) -> None:
-        if self.K < 0:
-            raise ValueError(f"K should be 0 or more rounds, got {self.K}")
-        if self.seed_size < 1:
-            raise ValueError(f"seed_size should be at least 1 problem, got {self.seed_size}")
-        if self.orm_problems < 0:
-            raise ValueError(f"orm_problems should be 0 or more, got {self.orm_problems}")
+        for name in ("store", "report"):
+            if not getattr(self, name):
+                raise ValueError(f"{name}= should name a folder")
 
 
 def build(data: Any) -> Any:
@@ -155,7 +153,7 @@ def _composed(*overrides: str) -> dict[Any, Any]:
 
 def one_line(error: BaseException) -> str:
     """An error's words in one line; Hydra's are cut to what helps."""
-    words = " ".join(str(error).split("Config search path:")[0].replace("In 'config': ", "").split())
+    words = in_a_line(error).split("Config search path:")[0].replace("In 'config': ", "").strip()
     if "Config group override must be" in words:
         return "a group takes the name of one of its options, as in feedback=orm; true and false are none"
     if "To append to your config use" in words:

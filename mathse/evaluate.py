@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Any, cast
 from mathse.benchmarks.scoring import Response, Scorable
 from mathse.benchmarks.tables import Report, Tries, report, rule_named
 from mathse.benchmarks.tries import Scores, together
+from mathse.command import command, usage
 from mathse.config import Experiment, load, load_with_engine
-from mathse.score import answered, write
+from mathse.score import aside, say, write
 from mathse.store import RECORD, Artifact, Store, canonical
 from mathse.types import Judged, Model, Problem, read_jsonl
 
@@ -112,7 +113,7 @@ def orm_of(exp: Experiment, folder: Path) -> TrainedOrm:
     from mathse.export import backbone_of
     from mathse.feedback.orm import Orm, TrainedOrm
 
-    backbone = backbone_of(folder)
+    backbone = backbone_of(folder, "orm")
     inputs = json.loads((folder / RECORD).read_text(encoding="utf-8"))["inputs"]
     if "use_reference" not in inputs or not isinstance(exp.orm, Orm):
         raise ValueError(f"orm={folder}: no ORM; give the folder of a step train_orm")
@@ -195,9 +196,13 @@ def _prompt_hash(benchmark: Scorable) -> str:
     return hashlib.sha256(f"{SOLVE}{SOLVE_ZH}{getattr(data, 'prompt', '')}".encode()).hexdigest()[:12]
 
 
-def main() -> int:
-    """The command."""
-    return answered(__doc__, evaluate)
+@command
+def main(words: Sequence[str]) -> None:
+    """Print the score, and what could not be asked on stderr."""
+    usage(__doc__, words)
+    with aside():
+        report = evaluate(words)
+    say(report)
 
 
 if __name__ == "__main__":

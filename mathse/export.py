@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from mathse.backbones import Backbone
 from mathse.backbones.weights import TINY
+from mathse.command import command, usage
 from mathse.lineage.dataset import IMAGES, export_data
 from mathse.report.files import new_folder
-from mathse.settings import usage
 from mathse.store import RECORD, restore
 
 if TYPE_CHECKING:
@@ -36,17 +36,17 @@ USAGE = (
 )
 
 
-def backbone_of(artifact: Path) -> Backbone:
-    """The backbone whose adapter an artifact holds. Raises ValueError where it is no fine-tuning step's."""
+def backbone_of(artifact: Path, word: str = "model") -> Backbone:
+    """The backbone whose adapter an artifact holds, which a command's `word` named. Raises ValueError where it is no fine-tuning step's."""
     try:
         recipe = json.loads((artifact / RECORD).read_text(encoding="utf-8"))
         step = recipe["step"].rpartition(".")[2]
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
-            f"model={artifact}: no step of a run left this folder ({RECORD} is missing or broken)"
+            f"{word}={artifact}: no step of a run left this folder ({RECORD} is missing or broken)"
         ) from error
     if step not in STEPS or not (artifact / "adapter" / "adapter_model.safetensors").is_file():
-        raise ValueError(f"model={artifact}: a step {step} has no adapter; give the folder of {' or '.join(STEPS)}")
+        raise ValueError(f"{word}={artifact}: a step {step} has no adapter; give the folder of {' or '.join(STEPS)}")
     backbone: Backbone = restore(recipe["inputs"]["backbone"], artifact.parent)
     return backbone
 
@@ -138,21 +138,19 @@ def _logits(loaded: Loaded) -> Any:
         return loaded.head(hidden)[0]
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Export, and say what was written. Exits with status 1 and one line where something is wrong."""
-    usage(__doc__, arguments)
-    given = dict(argument.partition("=")[::2] for argument in arguments)
-    try:
-        if set(given) == {"model", "out", "merge"} and given["merge"] in ("true", "false"):
-            difference = export(Path(given["model"]), Path(given["out"]), merge=given["merge"] == "true")
-        elif set(given) - {"store"} == {"data", "out", "images"} and given["images"] in IMAGES:
-            store = Path(given["store"]) if "store" in given else None
-            print(export_data(Path(given["data"]), Path(given["out"]), images=given["images"], store=store))
-            return
-        else:
-            sys.exit(f"mathse: usage: {USAGE}")
-    except (ValueError, OSError, RuntimeError) as error:
-        sys.exit(f"mathse: {' '.join(str(error).split())}")
+@command
+def main(words: Sequence[str]) -> None:
+    """Export, and say what was written."""
+    usage(__doc__, words)
+    given = dict(word.partition("=")[::2] for word in words)
+    if set(given) == {"model", "out", "merge"} and given["merge"] in ("true", "false"):
+        difference = export(Path(given["model"]), Path(given["out"]), merge=given["merge"] == "true")
+    elif set(given) - {"store"} == {"data", "out", "images"} and given["images"] in IMAGES:
+        store = Path(given["store"]) if "store" in given else None
+        print(export_data(Path(given["data"]), Path(given["out"]), images=given["images"], store=store))
+        return
+    else:
+        raise ValueError(f"usage: {USAGE}")
     out = Path(given["out"])
     print(f"{out}: " + ", ".join(sorted(path.name for path in out.iterdir())))
     if difference is not None:
@@ -160,4 +158,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from random import Random
+from typing import Annotated
 
-from mathse.settings import settings
+from mathse.settings import Count, Positive, Share, settings
 
 
 @settings
@@ -16,23 +17,21 @@ class Fit:
     `validation` is the share of rows kept out to measure the loss on; `min_steps` trains small sets for more epochs.
     """
 
-    epochs: float
-    min_steps: int
-    batch_size: int
-    micro_batch_size: int
-    lr: float
-    weight_decay: float
-    warmup: float
-    clip: float
-    validation: float
+    epochs: Annotated[float, "> 0"]
+    min_steps: Count
+    batch_size: Positive
+    micro_batch_size: Positive
+    lr: Annotated[float, "> 0"]
+    weight_decay: Annotated[float, ">= 0"]
+    warmup: Share
+    clip: Annotated[float, ">= 0"]
+    validation: Annotated[float, ">= 0 < 1"]
 
     def check(self) -> None:
         if self.batch_size % self.micro_batch_size:
             raise ValueError(
                 f"Fit.micro_batch_size={self.micro_batch_size} should divide Fit.batch_size={self.batch_size}"
             )
-        if self.lr <= 0 or self.epochs <= 0 or not 0 <= self.validation < 1:
-            raise ValueError(f"Fit: lr > 0, epochs > 0 and 0 <= validation < 1 are needed, got {self}")
 
     def micro_batches(self, devices: int) -> int:
         """Of one step, how many each device takes. Raises ValueError where they cannot all take the same number."""

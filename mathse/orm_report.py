@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mathse.command import command, usage
 from mathse.report.files import write_text
 from mathse.report.orm import Instrument, instruments, printed, write
 from mathse.report.orm.plot import MOST
@@ -22,7 +23,6 @@ from mathse.report.orm.tables import groups
 from mathse.report.page import write_report
 from mathse.report.parts import Gallery, Report, section, to_markdown
 from mathse.report.sections.judge import instrument_parts
-from mathse.settings import usage
 from mathse.store import RECORD, Artifact
 
 Steps = list[tuple[Artifact, Mapping[str, Any]]]
@@ -86,17 +86,13 @@ def _step(folder: Path, advice: str) -> tuple[Artifact, Mapping[str, Any]]:
         raise ValueError(f"{folder / RECORD}: missing or broken; {advice}") from error
 
 
-def main() -> int:
-    """The command; 2 and one line where it was asked wrongly."""
-    usage(__doc__, sys.argv[1:])
-    try:
-        found, out = orm_report(sys.argv[1:])
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+@command
+def main(words: Sequence[str]) -> None:
+    """Measure, and print the overview."""
+    usage(__doc__, words)
+    found, out = orm_report(words)
     print(printed(found))
     print(out / "orm.md")
-    return 0
 
 
 if __name__ == "__main__":

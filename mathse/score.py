@@ -14,12 +14,13 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mathse.benchmarks.scoring import Scorable
 from mathse.benchmarks.tables import Report
-from mathse.settings import usage
+from mathse.command import command, usage
+from mathse.report.files import write_text
 
 OWN = ("problems", "responses", "rule", "out", "strict")
 
@@ -59,10 +60,9 @@ def score(words: Sequence[str]) -> Report:
 def write(report: Report, out: Path) -> None:
     """score.json and outcomes.jsonl."""
     out.mkdir(parents=True, exist_ok=True)
-    (out / "score.json").write_text(json.dumps(report.result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    with (out / "outcomes.jsonl").open("w", encoding="utf-8") as file:
-        for row in report.outcomes:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    rows = (json.dumps(row, ensure_ascii=False) + "\n" for row in report.outcomes)
+    write_text(out / "outcomes.jsonl", "".join(rows))
+    write_text(out / "score.json", json.dumps(report.result, ensure_ascii=False, indent=1) + "\n")
 
 
 @contextlib.contextmanager
@@ -79,24 +79,20 @@ def aside() -> Iterator[None]:
         os.close(kept)
 
 
-def main() -> int:
-    """The command."""
-    return answered(__doc__, score)
+@command
+def main(words: Sequence[str]) -> None:
+    """Print the score, and what is wrong with the responses on stderr."""
+    usage(__doc__, words)
+    with aside():
+        report = score(words)
+    say(report)
 
 
-def answered(about: str | None, work: Callable[[Sequence[str]], Report]) -> int:
-    """Print the score that `work` makes of the command's words; 2 and one line where it was asked wrongly or cannot go on."""
-    usage(about, sys.argv[1:])
-    try:
-        with aside():
-            report = work(sys.argv[1:])
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+def say(report: Report) -> None:
+    """The score on stdout, and what is wrong with the responses on stderr."""
     for fault in report.faults:
         print(f"responses: {fault}", file=sys.stderr)
     print(json.dumps(report.result, ensure_ascii=False))
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
 """`@settings`: a frozen, keyword-only dataclass whose fields are checked when it is built.
 
-Values live in conf/, so fields have no defaults. A field of the wrong type is refused with its name and what was given.
-Lists become tuples, whole numbers are taken for floats, nothing else is converted.
+Values live in conf/, so fields have no defaults. A field of the wrong type, or out of its bounds (`Annotated[float, "> 0 <= 1"]`), is
+refused with its name and what was given. Lists become tuples, whole numbers are taken for floats, nothing else is converted.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import operator
+import re
 import types
 import typing
-from collections.abc import Sequence
-from typing import Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 T = TypeVar("T")
 
@@ -21,13 +23,13 @@ def settings(cls: type[T]) -> type[T]:
     check = getattr(cls, "check", None)
 
     def post_init(self: Any) -> None:
+        unbounded = typing.get_type_hints(type(self))
         for name, kind in hints(type(self)).items():
             value = getattr(self, name)
             fitted = fit(value, kind)
             if fitted is _MISFIT:
-                raise TypeError(
-                    f"{type(self).__name__}.{name} should be {spell(kind)}, got {value!r}{_fields(name, kind)}"
-                )
+                wrong = TypeError if fit(value, unbounded[name]) is _MISFIT else ValueError
+                raise wrong(f"{type(self).__name__}.{name} should be {spell(kind)}, got {value!r}{_fields(name, kind)}")
             object.__setattr__(self, name, fitted)
         if check:
             check(self)
@@ -36,18 +38,27 @@ def settings(cls: type[T]) -> type[T]:
     return dataclasses.dataclass(frozen=True, kw_only=True)(cls)
 
 
+Count = Annotated[int, ">= 0"]
+Positive = Annotated[int, ">= 1"]
+Share = Annotated[float, ">= 0 <= 1"]
+
 _MISFIT = object()
+_BOUND = re.compile(r"([<>]=?) (\S+)")
+_COMPARED = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
 def hints(cls: type) -> dict[str, Any]:
     """The fields of a settings class and their types, resolved."""
-    resolved = typing.get_type_hints(cls)
+    resolved = typing.get_type_hints(cls, include_extras=True)
     return {field.name: resolved[field.name] for field in dataclasses.fields(cls)}
 
 
 def fit(value: Any, kind: Any) -> Any:
     """`value` as the type asks for it (list to tuple, int to float), or a marker that it does not fit."""
     origin, args = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        fitted = fit(value, args[0])
+        return fitted if fitted is not _MISFIT and _within(fitted, args[1]) else _MISFIT
     if kind is Any:
         return value
     if origin in (Union, types.UnionType):
@@ -73,6 +84,13 @@ def fit(value: Any, kind: Any) -> Any:
     return value if isinstance(kind, type) and isinstance(value, kind) else _MISFIT
 
 
+def _within(number: float, bounds: str) -> bool:
+    """Whether a number is within bounds, which nan and the infinities never are."""
+    return abs(number) < math.inf and all(
+        _COMPARED[sign](number, float(bound)) for sign, bound in _BOUND.findall(bounds)
+    )
+
+
 def _fields(name: str, kind: Any) -> str:
     """Where a value stands for a settings class: which fields can be set instead."""
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
@@ -81,8 +99,10 @@ def _fields(name: str, kind: Any) -> str:
 
 
 def spell(kind: Any) -> str:
-    """A type in words: "int or None", "one of 'torch', 'vllm'"."""
+    """A type in words: "int or None", "one of 'torch', 'vllm'", "float > 0 and <= 1"."""
     origin, args = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return f"{spell(args[0])} " + " and ".join(map(" ".join, _BOUND.findall(args[1])))
     if origin in (Union, types.UnionType):
         return " or ".join(spell(option) for option in args)
     if origin is Literal:
@@ -90,10 +110,3 @@ def spell(kind: Any) -> str:
     if origin is tuple:
         return f"a list of {spell(args[0])}"
     return "None" if kind is type(None) else getattr(kind, "__name__", str(kind))
-
-
-def usage(about: str | None, words: Sequence[str]) -> None:
-    """Where `words` ask for help, print what a command is about, its module's docstring, and end with status 0."""
-    if {"--help", "-h"} & set(words):
-        print((about or "").strip())
-        raise SystemExit(0)

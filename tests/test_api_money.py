@@ -139,6 +139,24 @@ def teacher_named(model: str) -> ApiTeacher:
     return made
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("teacher.temperature=-1", "ApiTeacher.temperature should be float >= 0 or None"),
+        ("teacher.max_tokens=0", "ApiTeacher.max_tokens should be int >= 1"),
+        ("teacher.requests_per_minute=-1", "ApiTeacher.requests_per_minute should be int >= 0"),
+        ("teacher.timeout=0", "ApiTeacher.timeout should be float > 0"),
+        ("teacher.budget_usd=-1", "should be dollars, 0 or more, got -1"),
+        ("teacher.budget_usd=nan", "should be dollars, 0 or more, got nan"),
+        ("teacher.step_budgets_usd.distill=abc", "should be dollars, 0 or more, got 'abc'"),
+        ("teacher.batching.share=0", "Batching.share should be float > 0 and <= 1"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_named(override: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        load("teacher=openai", override)
+
+
 @pytest.mark.parametrize("override", ["teacher.budget_usd=5", "teacher.step_budgets_usd.reflect=5"])
 def test_no_budget_can_be_held_for_a_model_without_a_price(override: str) -> None:
     with pytest.raises(ValueError, match=r"no price of 'llava'"):

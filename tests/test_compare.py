@@ -107,7 +107,7 @@ def test_a_wrong_command_is_one_line(
     monkeypatch.setattr("sys.argv", ["compare", *words])
     assert main() == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: ")
+    assert error.startswith("mathse: ")
     assert error.count("\n") == 1
     assert said in error
 

@@ -119,6 +119,15 @@ def test_what_differs_is_read_off_the_recipes_under_the_names_of_the_command_lin
     assert "| judge.threshold | 0.9 | 0.9 | |" in text.replace("|  |", "| |")
 
 
+def test_a_model_behind_an_api_tells_runs_apart_by_its_name(tmp_path: Path) -> None:
+    """A model of ours is told by its training; another's has nothing but a name."""
+    judges = [{"_target_": "mathse.teacher.openai.ApiTeacher", "model": name} for name in ("gpt-4o", "gpt-5")]
+    runs = Runs(tmp_path)
+    told, differ = arms([read_run(runs.run([1], judge=judge)) for judge in judges])
+    assert differ == {"judge.model": ["gpt-4o", "gpt-5"]}
+    assert [arm.label for arm in told] == ["judge.model=gpt-4o", "judge.model=gpt-5"]
+
+
 def test_two_runs_of_one_seed_are_never_one_arm(made: Runs) -> None:
     these, _ = arms(found(made.run(range(9)), made.run(range(9))))
     assert [len(arm.runs) for arm in these] == [1, 1]

@@ -273,7 +273,7 @@ def test_strict_fails_with_the_counts_and_the_first_rows_and_is_no_other_recipe(
 
 
 WRONG: dict[str, tuple[str, bytes, str]] = {
-    "nothing": ("p.jsonl", b"", "none of 0 rows is a problem"),
+    "nothing": ("p.jsonl", b"", "there is no row in it"),
     "no problem": ("p.jsonl", b'{"q": 1}\n{"q": 2}\n', "none of 2 rows .*2 empty question.*set data.fields.question"),
     "a picture": ("p.jsonl", b"\x89PNG\r\n\x1a\n", "not what its name says, but a PNG picture"),
     "a spreadsheet": ("p.csv", b"PK\x03\x04....", "save it as CSV"),

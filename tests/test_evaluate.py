@@ -191,7 +191,7 @@ def test_an_adapter_that_is_a_pickle_is_not_opened(tmp_path: Path) -> None:
         (["engine=vllm"], "server"),
         (["engine=server", "adapter=x"], "takes no adapter"),
         (["engine=server", "engine.key_env=sk-12"], "engine.key_env should be the NAME"),
-        (["orm=runs/train_orm-0"], "no step of a run left this folder"),
+        (["orm=runs/train_orm-0"], "orm=runs/train_orm-0: no step of a run left this folder"),
         (["decoding.samples=2"], "samples > 1 at temperature 0"),
     ],
 )
@@ -201,6 +201,6 @@ def test_a_wrong_command_is_one_line(
     monkeypatch.setattr("sys.argv", ["evaluate", *given, f"store={tmp_path}"])
     assert main() == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: ")
+    assert error.startswith("mathse: ")
     assert error.count("\n") == 1
     assert said in error

@@ -310,5 +310,5 @@ def test_any_scorer_of_steps_can_judge(runtime: Runtime, tmp_path: Path) -> None
 
 
 def test_a_threshold_that_no_step_could_miss_is_refused() -> None:
-    with pytest.raises(ValueError, match="threshold should lie above 0"):
+    with pytest.raises(ValueError, match="threshold should be float > 0 and <= 1"):
         load("feedback=prm", "feedback.threshold=0")

@@ -59,7 +59,7 @@ def test_a_broken_folder_is_one_clear_line(
     monkeypatch.setattr("sys.argv", ["verify", str(tmp_path)])
     assert verify.main() == 2
     err = capsys.readouterr().err
-    assert err.startswith(f"error: {tmp_path}: ")
+    assert err.startswith(f"mathse: {tmp_path}: ")
     assert err.count("\n") == 1
     assert said in err
 

@@ -82,7 +82,7 @@ def test_a_threshold_decides_by_the_score(said: Status, score: float | None, sta
 
 
 def test_a_threshold_that_is_no_probability_is_refused() -> None:
-    with pytest.raises(ValueError, match="threshold should lie between 0 and 1"):
+    with pytest.raises(ValueError, match="threshold should be float > 0 and < 1"):
         load("orm.threshold=1.5")
 
 

@@ -183,10 +183,10 @@ def test_a_summary_of_an_earlier_version_is_counted_again_or_shown_without_what_
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["nowhere", "out=x"], "error: nowhere: no run's report"),
-        (["x"], "error: out= is missing"),
-        (["out=x"], "error: a run's report or a store is missing"),
-        (["a", "outt=x"], "error: there is no 'outt'"),
+        (["nowhere", "out=x"], "mathse: nowhere: no run's report"),
+        (["x"], "mathse: out= is missing"),
+        (["out=x"], "mathse: a run's report or a store is missing"),
+        (["a", "outt=x"], "mathse: there is no 'outt'"),
     ],
 )
 def test_a_mistake_in_the_command_is_one_line(
@@ -202,7 +202,7 @@ def test_a_mistake_in_the_command_is_one_line(
 def test_a_broken_summary_is_one_line(told: Told, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "summary.json").write_text("{")
     assert main([str(tmp_path), f"out={tmp_path}/out"]) == 2
-    assert re.fullmatch(r"error: .*summary.json: broken \(.*\n", capsys.readouterr().err)
+    assert re.fullmatch(r"mathse: .*summary.json: broken \(.*\n", capsys.readouterr().err)
 
 
 # ---- size and layout ----

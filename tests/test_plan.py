@@ -124,10 +124,10 @@ def test_an_unknown_checkpoint_is_counted_without_gpu_hours(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (["plan.learning=2"], "plan: tflops and decode"),
+        (["plan.learning=2"], "learning should be float > 0 and <= 1"),
         (["plan.accepted.distill=-1"], "plan.accepted should give a number"),
         (["+plan.written.essay=3"], "plan.written should give a number"),
-        (["plan.problems=0"], "plan.problems should be at least 1"),
+        (["plan.problems=0"], "problems should be int >= 1"),
     ],
 )
 def test_assumptions_that_make_no_sense_are_named(overrides: list[str], words: str) -> None:

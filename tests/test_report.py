@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from PIL import Image, ImageDraw
 from mathse.config import Experiment, load
 from mathse.report import Reporter, run_name
 from mathse.report.examples import pick
-from mathse.report.files import small_picture
+from mathse.report.files import small_picture, write_text
 from mathse.report.page import laid_out
 from mathse.report.roles import role_of
 from mathse.report.summary import on_held_out
@@ -416,3 +417,19 @@ def test_a_share_of_nothing_is_unknown_and_what_is_not_reflected_on_is_said(
 ) -> None:
     artifact = Artifact(f"{step}-00", Path(), {"unreadable": 0.0, **metrics})
     assert words in line(1, artifact, "round 1", cached=True, seconds=0.0)
+
+
+def test_a_file_that_two_write_at_once_is_whole_whoever_was_last(tmp_path: Path) -> None:
+    """The same run in two processes: both write its unfinished.json after each step, and one that is refused removes the folder."""
+    path, texts = tmp_path / "reports" / "unfinished.json", [letter * 100_000 for letter in "abcd"]
+    with ThreadPoolExecutor(4) as several:
+        list(several.map(lambda text: [write_text(path, text) for _ in range(25)], texts))
+    assert path.read_text() in texts
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.md", "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(tmp_path / "a.md", "\ud83d")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.md": "old"}

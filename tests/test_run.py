@@ -110,11 +110,24 @@ def test_a_tampered_store_is_refused_and_recovers_when_told_how(whole: Path) -> 
     finish(whole, "stage=sft")
 
 
+def test_a_device_that_is_not_there_is_one_line_before_anything_is_computed(tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    process = start(tmp_path, "runtime.device=cuda", "tracker=none")
+    _, err = process.communicate()
+    assert (process.returncode, err) == (
+        1,
+        "mathse: runtime.device=cuda: no such device is visible; runtime=local runs on the CPU\n",
+    )
+
+
 def test_a_refused_run_is_one_line_and_leaves_no_empty_report(tmp_path: Path) -> None:
     process = start(tmp_path, "seed_size=5000", "tracker=none")
     _, err = process.communicate()
     assert process.returncode == 1
-    assert "seed_size" in err
+    assert "seed_size=5000, but only" in err
     assert len(err.strip().splitlines()) == 1
     assert list((tmp_path / "reports").iterdir()) == []
 

@@ -13,10 +13,12 @@ from endpoint import Endpoint
 from test_rules import vista
 
 from mathse.benchmarks.judge import settle
-from mathse.benchmarks.scoring import Response, lenient
+from mathse.benchmarks.scoring import Response, Scorable, lenient
+from mathse.benchmarks.stored import Stored
 from mathse.benchmarks.tables import decided, tally
 from mathse.config import load
 from mathse.score import main, score
+from mathse.settings import settings
 from mathse.statistics import wilson
 from mathse.types import Chat, Problem
 
@@ -184,7 +186,7 @@ def test_a_wrong_command_is_one_line(
     monkeypatch.setattr("sys.argv", ["score", *words])
     assert main() == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: ")
+    assert error.startswith("mathse: ")
     assert error.count("\n") == 1
     assert said in error
 
@@ -355,8 +357,16 @@ def test_data_that_are_not_there_are_one_line_that_says_how_to_get_them(name: st
     ("row", "said"),
     [
         ("{", "line 2: not JSON"),
-        ('{"id": "2"}', "line 2: no problem of"),
-        (json.dumps(PROBLEMS[0]), "1 problems have an id twice"),
+        ('{"id": "2"}', r"line 2: no problem of this benchmark \(it has no 'answer', only id\)"),
+        (json.dumps(PROBLEMS[0]), "line 2: the id '.*' is that of line 1 too"),
+        ('{"question": ["What?"], "answer": "5"}', r"line 2: .* \(question should be text, got \['What\?'\]\)"),
+        ('{"question": " ", "answer": "5"}', "question should be text, got ' '"),
+        ('{"question": "What?", "answer": null}', "answer should be text or a number, got None"),
+        ('{"question": "What?", "answer": true}', "answer should be text or a number, got True"),
+        ('{"question": "What?", "answer": {"a": 5}}', "answer should be text or a number"),
+        ('{"question": "What?", "answer": "5", "choices": "56"}', "choices should be a list, got str"),
+        ('{"question": "What?", "answer": "5", "images": 5}', "images should be a list, got int"),
+        ('{"question": "What?", "answer": "5", "images": [5]}', "a picture should be a path, got int"),
     ],
 )
 def test_a_broken_file_of_problems_is_named_with_its_line(row: str, said: str, tmp_path: Path) -> None:
@@ -364,3 +374,44 @@ def test_a_broken_file_of_problems_is_named_with_its_line(row: str, said: str, t
     file.write_text(json.dumps(PROBLEMS[0]) + "\n" + row + "\n")
     with pytest.raises(ValueError, match=said):
         load("benchmark=jsonl").benchmark.stored_problems(file)
+
+
+@pytest.mark.parametrize("name", ["mathverse", "mathvision", "mathvista", "mathvl_test"])
+@pytest.mark.parametrize(
+    "row", [{}, {"question": ["What?"], "answer": "5"}, {"question": 5, "choices": 5, "options": 5}]
+)
+def test_rows_of_another_format_are_one_line(name: str, row: dict[str, Any], tmp_path: Path) -> None:
+    file = jsonl(tmp_path / "p.jsonl", [row])
+    with pytest.raises(ValueError, match="line 1: no problem of") as error:
+        load(f"benchmark={name}").benchmark.stored_problems(file)  # type: ignore[attr-defined]
+    assert "\n" not in str(error.value)
+
+
+@settings
+class SchoolProblems(Stored):
+    def problem(self, row: Mapping[str, Any]) -> Problem:
+        return Problem(str(row["nr"]), row["frage"], (), str(row["lösung"]))
+
+
+@settings
+class School(Scorable):
+    name: str
+    data: SchoolProblems
+
+
+def test_a_new_benchmark_says_only_what_its_rows_mean(tmp_path: Path) -> None:
+    problems = jsonl(tmp_path / "p.jsonl", [{"nr": n, "frage": f"What is {n} + 1?", "lösung": n + 1} for n in range(3)])
+    responses = jsonl(
+        tmp_path / "r.jsonl", [{"id": n, "response": "The answer to this problem is 2."} for n in range(3)]
+    )
+    school = School(name="school", data=SchoolProblems(path=str(problems), hub=None))
+    known = school.data.write(tmp_path)
+    assert [school.score(problem, "The answer to this problem is 2.") for problem in known] == [False, True, False]
+    assert school.report(problems, responses, rule="all", strict=True).result["rules"]["lenient"]["correct"] == 1
+
+
+@pytest.mark.parametrize("images", ["1.png", ["1.png"]])
+def test_one_picture_may_be_a_path_by_itself(images: Any, tmp_path: Path) -> None:
+    file = jsonl(tmp_path / "p.jsonl", [{"question": "What?", "answer": 5, "images": images}])
+    (problem,) = load("benchmark=jsonl").benchmark.stored_problems(file)  # type: ignore[attr-defined]
+    assert (problem.images, problem.answer) == ((str(tmp_path / "1.png"),), "5")

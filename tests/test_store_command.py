@@ -255,7 +255,10 @@ def test_answers_of_the_teacher_and_reports_are_not_touched(bakery: Bakery) -> N
         (("show", "cake"), "cake: there is none in"),
         (("ls", "sort=taste"), "sort should be one of used, size, seconds, name, got 'taste'"),
         (("gc", "delete=yes"), "delete should be true or false, got 'yes'"),
-        (("gc", "days=long"), "days should be a number, got 'long'"),
+        (("gc", "days=long"), "days should be a number, 0 or more, got 'long'"),
+        (("gc", "days=nan", "delete=true"), "days should be a number, 0 or more, got 'nan'"),
+        (("gc", "days=-1", "delete=true"), "days should be a number, 0 or more, got '-1'"),
+        (("ls", "cake", "pie"), "and no run of one, begins with cake or pie"),
         (("ls", "day=1"), "ls takes no day="),
     ],
 )

@@ -52,8 +52,8 @@ def test_a_job_that_fails_takes_no_other_along_and_is_shown_as_failed(tmp_path: 
     assert done.returncode == 1
     rows = table(done.stdout)
     assert [row.split()[:3] for row in rows] == [["1", "K=0", "done"], ["2", "K=x", "failed:"], ["3", "K=1", "done"]]
-    assert "Experiment.K should be int, got 'x'" in rows[1]
-    assert "[2/3 K=x] mathse: Experiment.K should be int, got 'x'" in done.stderr
+    assert "Experiment.K should be int >= 0, got 'x'" in rows[1]
+    assert "[2/3 K=x] mathse: Experiment.K should be int >= 0, got 'x'" in done.stderr
     assert "1 of the jobs failed; the same command again computes only what is missing" in done.stderr
     jobs = [line for line in done.stdout.splitlines() if line.startswith("[")]
     assert {line.split("]")[0] for line in jobs} == {"[1/3 K=0", "[3/3 K=1"}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+from mathse.command import command
 from tables.arms import Arm, Making, options, run_arms
 from tables.compare import Paper
 from tables.save import Section, publish
@@ -23,11 +25,16 @@ def ablation(
     paper: Paper | None = None,
     about_paper: str = "",
     notes: Sequence[Section] = (),
-) -> None:
-    """The command of a table: make the arms (--arms: some of them) for each seed, compare them, print and save."""
-    args, overrides = options(about, more=choice(arms))
-    ran = run_arms({arm: arms[arm] for arm in args.arms}, args, overrides, measures)
-    publish(args, name, title, ran, pairs=pairs, paper=paper, about_paper=about_paper, notes=notes)
+) -> NoReturn:
+    """The command of a table, which it ends with: make the arms (--arms: some of them) for each seed, compare them, print and save."""
+
+    @command
+    def main(words: Sequence[str]) -> None:
+        args, overrides = options(about, words, more=choice(arms))
+        ran = run_arms({arm: arms[arm] for arm in args.arms}, args, overrides, measures)
+        publish(args, name, title, ran, pairs=pairs, paper=paper, about_paper=about_paper, notes=notes)
+
+    sys.exit(main())
 
 
 def choice(arms: Mapping[str, Arm]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mathse.algorithm import mathse
+from mathse.command import MISTAKES, in_a_line
 from mathse.config import Experiment, load
 from mathse.feedback import Run
 from mathse.memory import release
@@ -25,7 +26,6 @@ from mathse.report.text import line
 from mathse.steps.evaluate import evaluate
 from mathse.steps.sft import sft
 from mathse.store import RECORD, Artifact, Store, canonical
-from mathse.store.run_step import MISTAKES
 from mathse.sweep import GROUP
 from mathse.tracking import Told
 from mathse.types import Judged, Model, Problems, read_jsonl
@@ -208,14 +208,10 @@ def marks(seed: int, scored: Artifact) -> dict[Case, bool]:
 
 
 def compose(overrides: Sequence[str], seed: int, store: Path, arm: str = "") -> Experiment:
-    """The experiment of one seed of an arm, whose name conf/tracker takes from the environment, as it does the table's. A user's
-    mistake ends the command with one line."""
+    """The experiment of one seed of an arm, whose name conf/tracker takes from the environment, as it does the table's."""
     os.environ.setdefault(GROUP, Path(sys.argv[0]).stem)
     os.environ[ARM] = arm
-    try:
-        return load(*overrides, f"seed={seed}", f"store={store}")
-    except MISTAKES as error:
-        sys.exit(f"mathse: {error}")
+    return load(*overrides, f"seed={seed}", f"store={store}")
 
 
 def run_arms(
@@ -233,10 +229,10 @@ def run_arms(
                         model, scored = evaluated(exp, arm.make or make, opened(exp, name, tell))
                         told_score(tell, exp, model, scored)
                 except MISTAKES as error:
-                    ran.failed.append(f"{name}, {measure}, seed {seed}: {' '.join(str(error).split())}")
+                    ran.failed.append(f"{name}, {measure}, seed {seed}: {in_a_line(error)}")
                     print(f"mathse: {ran.failed[-1]}", file=sys.stderr, flush=True)
                     continue
                 ran.add(measure, name, model, marks(seed, scored))
     if not ran.marks:
-        sys.exit("mathse: no arm could be made, see above")
+        raise ValueError("no arm could be made, see above")
     return ran

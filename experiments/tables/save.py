@@ -116,7 +116,7 @@ def publish(
     backbones: Sequence[str] = (),
     notes: Sequence[Section] = (),
 ) -> None:
-    """Compare the arms, say what is found, and save it all. Exit status 1 where an arm failed.
+    """Compare the arms, say what is found, and save it all. Raises ValueError at the end where an arm failed.
 
     `pairs`: which arm is held against which, the reference first; `about_paper`: where the paper's numbers are from.
     """
@@ -135,7 +135,7 @@ def publish(
         sections.append("Failed, and so not in the table:\n\n" + "\n".join(f"- {words}" for words in ran.failed))
     save(args.out, name, title, sections, [dataclasses.asdict(row) for row in rows], ran.exp)
     if ran.failed:
-        sys.exit(f"mathse: {len(ran.failed)} arms failed, see above; the same command again makes only what is missing")
+        raise ValueError(f"{len(ran.failed)} arms failed, see above; the same command again makes only what is missing")
 
 
 def rows_learned(ran: Ran, measure: str) -> Cells:

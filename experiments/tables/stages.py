@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -13,7 +12,6 @@ from mathse.feedback import Run
 from mathse.figures import family_names
 from mathse.memory import release
 from mathse.store import Artifact
-from mathse.store.run_step import MISTAKES
 from mathse.types import Model
 from mathse.whole import whole
 from tables.arms import Ran, backbones, compose, followed, marks, opened, told_score, without
@@ -49,14 +47,11 @@ def stages(args: argparse.Namespace, overrides: Sequence[str]) -> Iterator[Reach
 
 
 def marked(args: argparse.Namespace, overrides: Sequence[str]) -> Ran:
-    """Which test problems each of them solved, by backbone and model. A user's mistake ends the command with one line."""
+    """Which test problems each of them solved, by backbone and model."""
     ran: Ran | None = None
-    try:
-        for exp, _, backbone, model, scored in stages(args, overrides):
-            ran = ran or Ran(exp)
-            ran.add(backbone, model.name, model, marks(exp.seed, scored))
-    except MISTAKES as error:
-        sys.exit(f"mathse: {error}")
+    for exp, _, backbone, model, scored in stages(args, overrides):
+        ran = ran or Ran(exp)
+        ran.add(backbone, model.name, model, marks(exp.seed, scored))
     assert ran is not None
     return ran
 
@@ -69,14 +64,14 @@ def neighbours(names: Sequence[str]) -> list[tuple[str, str]]:
 def unseen(chosen: str | None) -> list[str]:
     """The families of figures that an arm never learns from: those named, or every third by name, chosen by nobody.
 
-    What is no family, or leaves none to learn from, ends the command with one line.
+    Raises ValueError for what is no family, or leaves none to learn from.
     """
     names = family_names()
     families = chosen.split(",") if chosen else names[2::3]
     unknown = sorted(set(families) - set(names))
     if unknown or set(names) <= set(families):
         wrong = f"there is no {unknown[0]!r}" if unknown else "none is left to learn from"
-        sys.exit(f"mathse: --families {chosen}: {wrong}; the families are {', '.join(names)}")
+        raise ValueError(f"--families {chosen}: {wrong}; the families are {', '.join(names)}")
     return families
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mathse.backbones import Loaded, Part
 from mathse.backbones.loading import Layout, Member
 from mathse.backbones.pictures import open_picture
-from mathse.settings import settings
+from mathse.settings import Positive, settings
 from mathse.types import Chat
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class CogVLM2(Member["LoadedCogVLM2"]):
     marks = ()  # the template's two are named by config.json, by number
 
     checkpoint: str
-    max_length: int
+    max_length: Positive
     several: Literal["tile", "skip"]
     exact_rope: bool
 

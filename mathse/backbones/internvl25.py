@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mathse.backbones import Loaded, Part
 from mathse.backbones.loading import Layout, Member
 from mathse.backbones.weights import read_config
-from mathse.settings import settings
+from mathse.settings import Positive, settings
 from mathse.types import Chat
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class InternVL25(Member["LoadedInternVL25"]):
     marks = ("<|im_start|>", "<|im_end|>", "<img>", "</img>", CONTEXT)
 
     checkpoint: str
-    max_tiles: int
-    max_length: int
+    max_tiles: Positive
+    max_length: Positive
     system: str
 
     def architecture(self, folder: Path, tokenizer: Any | None) -> tuple[Any, Any]:

@@ -224,6 +224,15 @@ def family_of(architecture: str) -> str | None:
     return next((kind.family for kind in Member.__subclasses__() if architecture in kind.architectures), None)
 
 
+def check_device(device: str) -> None:
+    """Raises ValueError where there is no such device."""
+    if device != "cpu":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ValueError(f"runtime.device={device}: no such device is visible; runtime=local runs on the CPU")
+
+
 def load(
     kind: Any,
     folder: Path,
@@ -237,6 +246,7 @@ def load(
     **changed: Any,
 ) -> Any:
     """The module of class `kind` from `folder`, on `device`, as `Backbone.load` describes; every key must find its place."""
+    check_device(device)
     import torch
 
     from mathse.backbones.attention import register

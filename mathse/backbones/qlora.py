@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from mathse.settings import settings
+from mathse.settings import Positive, settings
 
 if TYPE_CHECKING:
     import torch
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class Lora:
     """The adapter: rank, scale (alpha / rank), dropout on its input."""
 
-    rank: int
-    alpha: int
-    dropout: float
+    rank: Positive
+    alpha: Positive
+    dropout: Annotated[float, ">= 0 < 1"]
 
 
 def four_bit(skip: list[str], compute: torch.dtype) -> Any:

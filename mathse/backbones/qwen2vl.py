@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mathse.backbones import Loaded, Part
 from mathse.backbones.loading import Layout, Member
-from mathse.settings import settings
+from mathse.settings import Positive, settings
 from mathse.types import Chat
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class Qwen2VL(Member["LoadedQwen2VL"]):
     marks = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>")
 
     checkpoint: str
-    min_pixels: int
-    max_pixels: int
-    max_length: int
+    min_pixels: Positive
+    max_pixels: Positive
+    max_length: Positive
 
     def architecture(self, folder: Path, tokenizer: Any | None) -> tuple[Any, Any]:
         from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration

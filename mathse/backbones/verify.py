@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mathse.backbones.loading import Layout, load
+from mathse.command import command
 
 LIMIT = 1e-4
 TENSORS = ("model.safetensors", "inputs.safetensors", "outputs.safetensors")
@@ -218,15 +219,16 @@ def _of(tensors: dict[str, Tensor], case: str) -> dict[str, Tensor]:
     return {key.removeprefix(f"{case}."): value for key, value in tensors.items() if key.startswith(f"{case}.")}
 
 
-def main() -> int:
+@command
+def main(words: Sequence[str]) -> int:
+    """1 where something differs."""
     parser = argparse.ArgumentParser(prog="python -m mathse.backbones.verify", description=__doc__)
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    folder = parser.parse_args(words).folder
     try:
         found, equal = differences(folder)
     except (ValueError, OSError, KeyError, SafetensorError) as error:
-        print(f"error: {folder}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        raise ValueError(f"{folder}: {error}") from error
     print(json.dumps({"max_abs_diff": found, "greedy_equal": equal}))
     bad = any(value >= LIMIT for key, value in found.items() if key.rsplit(".", 1)[-1] in STRICT)
     return int(bad or not equal)

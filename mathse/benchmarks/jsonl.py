@@ -7,12 +7,11 @@ answer is a choice's letter or its value; without an id it is a hash of question
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-from pathlib import Path
+from typing import Any
 
-from mathse.benchmarks.scoring import Response, Scorable, choice_letter, lenient
+from mathse.benchmarks.scoring import Scorable, choice_letter
 from mathse.benchmarks.stored import Stored
 from mathse.data.files import Row
 from mathse.settings import settings
@@ -24,18 +23,29 @@ class JsonlProblems(Stored):
     """Rows of our own format."""
 
     def problem(self, row: Row) -> Problem:
-        images = row.get("images") or ([row["image"]] if row.get("image") else [])
-        choices = tuple(map(str, row.get("choices") or ()))
-        level = row.get("level")  # others' levels have names
+        images = _listed(row.get("images") or row.get("image") or [], "images")
+        choices = tuple(map(str, _listed(row.get("choices") or [], "choices")))
+        answer, level = row["answer"], row.get("level")  # others' levels have names
+        if isinstance(answer, bool) or not isinstance(answer, (str, int, float)):
+            raise ValueError(f"answer should be text or a number, got {answer!r}")
         return Problem(
             str(row["id"]) if row.get("id") is not None else _of_content(row["question"], images, choices),
             row["question"],
             tuple(images),
-            choice_letter(str(row["answer"]), choices),
+            choice_letter(str(answer), choices),
             choices,
             source=str(row.get("source", "")),
             level=level if isinstance(level, int) else 0,
         )
+
+
+def _listed(value: Any, name: str) -> list[Any]:
+    """A part that is a list; pictures may be a single path, too."""
+    if name == "images" and isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        raise ValueError(f"{name} should be a list, got {type(value).__name__}")
+    return value
 
 
 def _of_content(question: str, images: list[str], choices: tuple[str, ...]) -> str:
@@ -48,10 +58,3 @@ class JsonlBenchmark(Scorable):
 
     name: str
     data: JsonlProblems
-
-    def score(self, problem: Problem, text: str) -> bool:
-        """Whether the text answers the problem, by the lenient rule."""
-        return lenient(problem, Response(problem.id, text)).status == "correct"
-
-    def stored_problems(self, path: Path) -> list[Problem]:
-        return dataclasses.replace(self.data, path=str(path)).read()

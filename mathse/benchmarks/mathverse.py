@@ -8,10 +8,8 @@ intervals and tests are clustered by it; the text-only rows are a table of their
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from mathse.answers import extract
@@ -58,13 +56,6 @@ class MathVerse(Scorable):
 
     name: str
     data: MathVerseProblems
-
-    def score(self, problem: Problem, text: str) -> bool:
-        """Whether the text answers the problem, by the quick match on our extraction."""
-        return quick_match(problem, Response(problem.id, text)).status == "correct"
-
-    def stored_problems(self, path: Path) -> list[Problem]:
-        return dataclasses.replace(self.data, path=str(path)).read()
 
     def rules(self) -> dict[str, Rule]:
         return {"authors": quick_match, "authors-judge": judged, "strict": strict, "lenient": lenient}

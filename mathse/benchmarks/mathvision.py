@@ -8,10 +8,8 @@ numbers with Python's `eval` on the model's text; here a parser of LaTeX arithme
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from mathse.answers.options import LETTERS
 from mathse.answers.values import value
@@ -49,13 +47,6 @@ class MathVision(Scorable):
 
     name: str
     data: MathVisionProblems
-
-    def score(self, problem: Problem, text: str) -> bool:
-        """Whether the text answers the problem, by the authors' rule."""
-        return authors(problem, Response(problem.id, text)).status == "correct"
-
-    def stored_problems(self, path: Path) -> list[Problem]:
-        return dataclasses.replace(self.data, path=str(path)).read()
 
     def rules(self) -> dict[str, Rule]:
         return {"authors": authors, "strict": strict, "lenient": lenient}

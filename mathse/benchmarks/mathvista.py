@@ -8,11 +8,9 @@ are compared. `integer` is the rule for whole numbers: "10.0" is none in 2023 (t
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from mathse.answers import extract
@@ -78,13 +76,6 @@ class MathVista(Scorable):
     name: str
     data: MathVistaProblems
     integer: Whole
-
-    def score(self, problem: Problem, text: str) -> bool:
-        """Whether the text answers the problem, by the authors' rule on our extraction."""
-        return authors(problem, Response(problem.id, text), integer=self.integer).status == "correct"
-
-    def stored_problems(self, path: Path) -> list[Problem]:
-        return dataclasses.replace(self.data, path=str(path)).read()
 
     def rules(self) -> dict[str, Rule]:
         other: Whole = "today" if self.integer == 2023 else 2023

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 from mathse.benchmarks.jsonl import JsonlProblems
-from mathse.benchmarks.scoring import Response, Scorable, lenient
+from mathse.benchmarks.scoring import Scorable
 from mathse.data.files import Row
 from mathse.settings import settings
 from mathse.types import Problem
@@ -33,13 +32,6 @@ class MathVLTest(Scorable):
 
     name: str
     data: MathVLProblems
-
-    def score(self, problem: Problem, text: str) -> bool:
-        """Whether the text answers the problem, by the lenient rule."""
-        return lenient(problem, Response(problem.id, text)).status == "correct"
-
-    def stored_problems(self, path: Path) -> list[Problem]:
-        return dataclasses.replace(self.data, path=str(path)).read()
 
     def parts(self, problem: Problem) -> dict[str, Sequence[str]]:
         return {"type": [problem.source]}

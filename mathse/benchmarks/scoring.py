@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from mathse.answers import compare, extract
 from mathse.answers.exact import decide
@@ -20,6 +20,7 @@ from mathse.answers.numbers import number
 from mathse.answers.options import letter
 from mathse.answers.values import value
 from mathse.answers.writing import plain
+from mathse.benchmarks.stored import Stored
 from mathse.data.files import Row
 from mathse.teacher import Teacher
 from mathse.types import Problem, read_jsonl
@@ -103,16 +104,24 @@ def _rounds_to(reference: str, answer: str) -> bool:
 
 
 class Scorable:
-    """What `python -m mathse.score` asks of a benchmark; as written here, of one in our own format."""
+    """A benchmark that takes part everywhere. What it has to say is its `name` and its `data`, how a row is a problem (`Stored`); as
+    written here responses are in our own format, and scored by the lenient rule."""
 
     name: str
+    data: Any
     ID: ClassVar[tuple[str, ...]] = ("id",)
     TEXT: ClassVar[tuple[str, ...]] = ("response", "text")
     EXTRACTION: ClassVar[str] = ""  # where the authors keep extracted answers
 
     def stored_problems(self, path: Path) -> list[Problem]:
         """The problems of a file."""
-        return read_jsonl(Problem, path)
+        stored = isinstance(self.data, Stored)
+        return replace(self.data, path=str(path)).read() if stored else read_jsonl(Problem, path)
+
+    def score(self, problem: Problem, text: str) -> bool:
+        """Whether the text answers the problem, by the first of the rules."""
+        rule = next(iter(self.rules().values()))
+        return rule(problem, Response(problem.id, text)).status == "correct"
 
     def rules(self) -> dict[str, Rule]:
         """The rules by name, the benchmark's own first."""

@@ -85,18 +85,21 @@ class Stored:
         """The problems of `path`, their pictures where they lie (or not there)."""
         assert self.path is not None
         path = Path(self.path)
-        problems = []
+        problems, places = [], dict[str, str]()
         for place, row in rows_of(path):
             try:
-                problem = self.problem(row)
-            except (KeyError, ValueError, TypeError, IndexError) as error:
+                problem = checked(self.problem(row))
+            except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+                why = f"it has no {error}, only {', '.join(row)}" if isinstance(error, KeyError) else error
                 raise ValueError(
-                    f"{path}, {place}: no problem of {self.hub.name if self.hub else 'this benchmark'} ({error!r})"
+                    f"{path}, {place}: no problem of {self.hub.name if self.hub else 'this benchmark'} ({why})"
                 ) from error
+            if problem.id in places:
+                raise ValueError(f"{path}, {place}: the id {problem.id!r} is that of {places[problem.id]} too")
+            places[problem.id] = place
             problems.append(_with_pictures(problem, [str(path.parent / image) for image in problem.images]))
-        twice = len(problems) - len({problem.id for problem in problems})
-        if twice or not problems:
-            raise ValueError(f"{path}: {'no problems' if not problems else f'{twice} problems have an id twice'}")
+        if not problems:
+            raise ValueError(f"{path}: no problems")
         return problems
 
     def write(self, out: Path) -> list[Problem]:
@@ -124,6 +127,16 @@ class Stored:
             kept = [keep(picture["bytes"], Path(picture.get("path") or "a.png").suffix, images) for picture in pictures]
             problems.append(_with_pictures(self.problem(row), kept[:1]))  # some hold the picture twice
         return problems
+
+
+def checked(problem: Problem) -> Problem:
+    """The problem, whose parts are what they should be. Raises ValueError naming one that is not: a file may hold anything."""
+    for name in ("question", "answer"):
+        if not isinstance(value := getattr(problem, name), str) or not value.strip():
+            raise ValueError(f"{name} should be text, got {value!r}")
+    if odd := [image for image in problem.images if not isinstance(image, str)]:
+        raise ValueError(f"a picture should be a path, got {type(odd[0]).__name__}")
+    return problem
 
 
 def _with_pictures(problem: Problem, images: list[str]) -> Problem:

@@ -19,7 +19,7 @@ from mathse.data.fields import Fields, Parts, Refused
 from mathse.data.files import Rows, Unread, dataset_rows, rows_in
 from mathse.data.pictures import Pictures
 from mathse.progress import progress
-from mathse.settings import settings
+from mathse.settings import Count, Positive, settings
 from mathse.types import Problem
 
 
@@ -42,8 +42,8 @@ class Source:
     split: str | None
     images: str | None
     fields: Fields
-    longest: int
-    most_images: int
+    longest: Positive
+    most_images: Count
     strict: bool
 
     @property
@@ -135,7 +135,8 @@ class Source:
         assert read == len(problems) + len(dropped), f"{read} rows read, {len(problems)} kept, {len(dropped)} dropped"
         write_dropped(out, dropped)
         if not problems:
-            raise ValueError(f"{self.label}: none of {read} rows is a problem: {in_words(dropped)}".removesuffix(": "))
+            why = f"none of {read} rows is a problem: {in_words(dropped)}" if read else "there is no row in it"
+            raise ValueError(f"{self.label}: {why}")
         return list(problems.values())
 
     def _problem(self, parts: Parts, pictures: Pictures) -> Problem:

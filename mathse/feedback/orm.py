@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from mathse.backbones import Backbone
 from mathse.backbones.qlora import Lora
@@ -20,7 +20,7 @@ from mathse.feedback.asking import ASKING, JUDGE, REFERENCE, ask_for_verdict, op
 from mathse.feedback.verdicts import READING
 from mathse.fit import Fit
 from mathse.generation import Sampling
-from mathse.settings import settings
+from mathse.settings import Count, Positive, settings
 from mathse.store import Artifact, Runtime
 from mathse.teacher import Teacher
 from mathse.types import Model, Solution, Verdict
@@ -37,11 +37,7 @@ class Student:
     backbone: Backbone
     fit: Fit
     lora: Lora
-    rounds: int
-
-    def check(self) -> None:
-        if self.rounds < 0:
-            raise ValueError(f"orm.data.students.….rounds should be 0 or more, got {self.rounds}")
+    rounds: Count
 
     def drafts(
         self, run: Run, name: str, taught: Artifact, kept: Artifact, drafts: Sampling, seed: int
@@ -101,19 +97,11 @@ class Orm:
     teacher: Teacher
     analysis: bool
     use_reference: bool
-    held_out: float
-    max_new_tokens: int
+    held_out: Annotated[float, "> 0 < 1"]
+    max_new_tokens: Positive
     judge_says_why: bool
-    threshold: float | None
+    threshold: Annotated[float, "> 0 < 1"] | None
     seed: int
-
-    def check(self) -> None:
-        if self.threshold is not None and not 0 < self.threshold < 1:
-            raise ValueError(f"orm.threshold should lie between 0 and 1, or be null, got {self.threshold}")
-        if self.max_new_tokens < 1:
-            raise ValueError(f"orm.max_new_tokens should be at least 1, got {self.max_new_tokens}")
-        if not 0 < self.held_out < 1:
-            raise ValueError(f"orm.held_out should lie between 0 and 1, to train and to test, got {self.held_out}")
 
     def prepare(self, run: Run, taught: Artifact, kept: Artifact, model: Model) -> TrainedOrm:
         """Train the ORM and test it on held-out solutions; each of the steps runs once per recipe, however many ask."""

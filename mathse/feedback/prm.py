@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 from mathse.feedback import Run
 from mathse.feedback.verdicts import NO_STEPS
@@ -56,11 +56,7 @@ class ProcessReward:
     """`threshold`: the least score that a right step has."""
 
     scorer: StepScorer
-    threshold: float
-
-    def check(self) -> None:
-        if not 0 < self.threshold <= 1:
-            raise ValueError(f"ProcessReward.threshold should lie above 0 and up to 1, got {self.threshold}")
+    threshold: Annotated[float, "> 0 <= 1"]
 
     def prepare(self, run: Run, taught: Artifact, kept: Artifact, model: Model) -> StepJudge:
         """The scorer, ready."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from mathse.command import command
 from mathse.figures import family_names, stream
 from mathse.figures.canvas import SIDE, font
 
@@ -41,18 +44,17 @@ def _wrap(text: str, face: object) -> str:
     return "\n".join([*lines, line])
 
 
-def main() -> None:
+@command
+def main(words: Sequence[str]) -> None:
+    """Draw it."""
     parser = argparse.ArgumentParser(
         prog="python -m mathse.figures", description="Draw a contact sheet of every family."
     )
     parser.add_argument("file", type=Path, nargs="?", default=Path("figures.png"), help="a PNG (default: figures.png)")
-    path = parser.parse_args().file
-    try:
-        contact_sheet().save(path, format="PNG")
-    except OSError as error:
-        parser.error(f"{path}: {error.strerror}")
+    path = parser.parse_args(words).file
+    contact_sheet().save(path, format="PNG")
     print(f"{len(family_names())} families -> {path}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

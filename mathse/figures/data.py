@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from mathse.figures import PROGRAM_CHUNK, Drawn, family_names, stream
 from mathse.progress import progress
-from mathse.settings import settings
+from mathse.settings import Positive, settings
 from mathse.types import Problem
 
 
@@ -20,7 +20,7 @@ from mathse.types import Problem
 class Figures:
     """`size` problems of one split, the families in turn; `families` empty means all of them."""
 
-    size: int
+    size: Positive
     seed: int
     split: Literal["train", "test"]
     families: tuple[str, ...]
@@ -31,8 +31,6 @@ class Figures:
             raise ValueError(
                 f"data.families: there is no {sorted(unknown)[0]!r}; the families are {', '.join(family_names())}"
             )
-        if self.size < 1:
-            raise ValueError(f"data.size should be at least 1, got {self.size}")
 
     def recipe(self) -> dict[str, str]:
         """What the programs draw today, by a sample of it: a family that changes makes other problems under the same settings."""

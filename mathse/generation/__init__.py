@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
-from mathse.settings import settings
+from mathse.settings import Positive, settings
 from mathse.types import Chat
 
 
@@ -14,16 +14,12 @@ from mathse.types import Chat
 class Sampling:
     """How to decode: temperature 0 is greedy; `samples` tries per chat; at most `max_new_tokens` each."""
 
-    temperature: float
-    top_p: float
-    samples: int
-    max_new_tokens: int
+    temperature: Annotated[float, ">= 0"]
+    top_p: Annotated[float, "> 0 <= 1"]
+    samples: Positive
+    max_new_tokens: Positive
 
     def check(self) -> None:
-        if self.temperature < 0 or not 0 < self.top_p <= 1 or self.samples < 1 or self.max_new_tokens < 1:
-            raise ValueError(
-                f"Sampling: temperature >= 0, 0 < top_p <= 1, samples >= 1 and max_new_tokens >= 1 are needed, got {self}"
-            )
         if self.temperature == 0 and self.samples > 1:
             raise ValueError("Sampling.samples > 1 at temperature 0 gives the same text each time; set a temperature")
 

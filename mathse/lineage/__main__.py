@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import mathse.lineage
+from mathse.command import command, usage
 from mathse.lineage import Steps, Written
 from mathse.lineage.fate import fate, said
 from mathse.lineage.origin import Asked, author, call, draft, pictures, stage_of_row
-from mathse.settings import usage
 
 USAGE = "python -m mathse.lineage <row> [store=runs] [run=runs/reports/<run>]"
 
@@ -76,20 +76,18 @@ def steps_in(given: dict[str, str]) -> Steps:
     return Steps(root, frozenset(step["name"] for step in summary["steps"]))
 
 
+@command
 def main(words: Sequence[str]) -> None:
-    """Print the story. Exits with status 1 and one line where something is wrong."""
+    """Print the story."""
     usage(mathse.lineage.__doc__, words)
-    options = ("store", "run")
-    given = dict(word.split("=", 1) for word in words if word.startswith(tuple(f"{name}=" for name in options)))
-    rows = [word for word in words if not word.startswith(tuple(f"{name}=" for name in options))]
+    options = ("store=", "run=")
+    given = dict(word.split("=", 1) for word in words if word.startswith(options))
+    rows = [word for word in words if not word.startswith(options)]
     if len(rows) != 1 or rows[0].startswith("-"):
-        sys.exit(f"mathse: usage: {USAGE}")
-    try:
-        steps = steps_in(given)
-        print("\n".join(story(steps, steps.find(rows[0]))))
-    except (ValueError, OSError) as error:
-        sys.exit(f"mathse: {' '.join(str(error).split())}")
+        raise ValueError(f"usage: {USAGE}")
+    steps = steps_in(given)
+    print("\n".join(story(steps, steps.find(rows[0]))))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mathse.backbones.flops import Size, size_of
-from mathse.settings import settings
+from mathse.settings import Positive, settings
 
 if TYPE_CHECKING:
     from mathse.backbones import Backbone
@@ -37,17 +37,17 @@ class Assumptions:
     none. `published`: by checkpoint, see `Published`.
     """
 
-    problems: int | None
-    test_problems: int | None
+    problems: Positive | None
+    test_problems: Positive | None
     accepted: dict[str, Any]
     written: dict[str, Any]
     read: dict[str, Any]
     gpu: str
-    tflops: float
-    learning: float
-    reading: float
-    decode: float
-    gpu_hour_usd: float | None
+    tflops: Annotated[float, "> 0"]
+    learning: Annotated[float, "> 0 <= 1"]
+    reading: Annotated[float, "> 0 <= 1"]
+    decode: Annotated[float, "> 0"]
+    gpu_hour_usd: Annotated[float, ">= 0"] | None
     published: dict[str, Any]
 
     def check(self) -> None:
@@ -60,11 +60,6 @@ class Assumptions:
             odd = [key for key in keys if not isinstance(given.get(key), (int, float)) or given[key] < 0]
             if odd or set(given) - set(keys):
                 raise ValueError(f"plan.{name} should give a number for each of {', '.join(keys)}, got {given}")
-        if not (0 < self.learning <= 1 and 0 < self.reading <= 1 and self.tflops > 0 and self.decode > 0):
-            raise ValueError("plan: tflops and decode should be more than 0, learning and reading shares up to 1")
-        for name in ("problems", "test_problems"):
-            if (count := getattr(self, name)) is not None and count < 1:
-                raise ValueError(f"plan.{name} should be at least 1, or null to read the data, got {count}")
 
     def taken(self, what: str, count: float) -> int:
         """How many of `count` solutions the judge is taken to accept."""

@@ -11,32 +11,31 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from mathse.command import command, usage
 from mathse.preflight.check import check
 from mathse.preflight.measure import measure
 from mathse.preflight.memory import Need, available, gib, jobs, needs
-from mathse.settings import usage
 
 
-def main(overrides: Sequence[str]) -> None:
-    """Print the table. Exits with status 1 and one line where something is wrong."""
-    usage(__doc__, overrides)
+@command
+def main(words: Sequence[str]) -> int:
+    """Print the table; 1 where something is not as it should be."""
+    usage(__doc__, words)
     from mathse.config import load
 
-    try:
-        exp = load(*overrides)
-        found, room = needs(exp), available(exp.runtime.device, exp.runtime.devices)
-        for one in found:
-            print("\n".join(estimate(one, room, exp.runtime.device)), flush=True)
-        check(exp)
-        wrong: list[str] = []
-        for job in {job.member: job for job in reversed(jobs(exp))}.values():  # one member is measured once
-            lines, complaints = measure(job, exp.runtime.device)
-            print("\n".join([f"{job.name}, measured:", *lines]), flush=True)
-            wrong += complaints
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
-        sys.exit(f"mathse: {' '.join(str(error).split())}")
+    exp = load(*words)
+    found, room = needs(exp), available(exp.runtime.device, exp.runtime.devices)
+    for one in found:
+        print("\n".join(estimate(one, room, exp.runtime.device)), flush=True)
+    check(exp)
+    wrong: list[str] = []
+    for job in {job.member: job for job in reversed(jobs(exp))}.values():  # one member is measured once
+        lines, complaints = measure(job, exp.runtime.device)
+        print("\n".join([f"{job.name}, measured:", *lines]), flush=True)
+        wrong += complaints
     if wrong:
-        sys.exit("mathse: " + "; ".join(wrong))
+        print("mathse: " + "; ".join(wrong), file=sys.stderr)
+    return int(bool(wrong))
 
 
 def estimate(one: Need, room: float, device: str) -> list[str]:
@@ -64,4 +63,4 @@ def estimate(one: Need, room: float, device: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main())

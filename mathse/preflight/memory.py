@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mathse.backbones import Backbone
-from mathse.backbones.loading import Shape
+from mathse.backbones.loading import Shape, check_device
 from mathse.backbones.qlora import Lora
 from mathse.feedback.orm import Orm
 from mathse.fit import Fit
@@ -109,8 +109,7 @@ def available(device: str, devices: int = 1) -> float:
         return free / devices
     import torch
 
-    if not torch.cuda.is_available():
-        raise ValueError(f"runtime.device={device}: no such device is visible; runtime=local runs on the CPU")
+    check_device(device)
     if devices > torch.cuda.device_count():
         raise ValueError(f"runtime.devices={devices}: {torch.cuda.device_count()} are visible; take so many at most")
     return float(min(torch.cuda.mem_get_info(number)[0] for number in range(devices)))

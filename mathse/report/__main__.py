@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from mathse.command import command, usage
 from mathse.report.run import Run, read_run, runs_below
-from mathse.settings import usage
 
 
 def read(words: Sequence[str]) -> tuple[list[Run], Path]:
@@ -29,23 +29,19 @@ def read(words: Sequence[str]) -> tuple[list[Run], Path]:
     return [read_run(place, store) for place in places], Path(given["out"])
 
 
-def main(words: Sequence[str]) -> int:
-    """The command; 2 and one line where it was asked wrongly."""
-    usage(__doc__, words)
-    try:
-        runs, out = read(words)
-        out.mkdir(parents=True, exist_ok=True)
-        from mathse.report.write import write_run, write_runs
+@command
+def main(words: Sequence[str]) -> None:
+    """Write the report, and say what is missing on stderr."""
+    from mathse.report.write import write_run, write_runs
 
-        print(write_run(out, runs[0]) if len(runs) == 1 else write_runs(out, runs))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    usage(__doc__, words)
+    runs, out = read(words)
+    out.mkdir(parents=True, exist_ok=True)
+    print(write_run(out, runs[0]) if len(runs) == 1 else write_runs(out, runs))
     for run in runs:
         for words_ in run.missing:
             print(f"{run.name}: {words_}", file=sys.stderr)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

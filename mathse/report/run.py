@@ -62,7 +62,7 @@ def read_run(folder: Path, store: Path | None = None) -> Run:
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
         steps = [str(step["name"]) for step in summary["steps"]]
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ValueError(
             f"{folder}: no run's report (neither {SUMMARY} nor {UNFINISHED}); name a folder below the store's reports/, or the store"
         ) from error

@@ -8,7 +8,7 @@ import netrc
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from mathse.report.examples import Group
@@ -16,7 +16,7 @@ from mathse.report.ledger import SUMS
 from mathse.report.roles import round_of
 from mathse.report.shelf import Shelf, samples
 from mathse.report.summary import MONEY, agreed, on_held_out
-from mathse.settings import settings
+from mathse.settings import Count, settings
 from mathse.store import Artifact, canonical
 
 if TYPE_CHECKING:
@@ -51,12 +51,8 @@ class Wandb:
     arm: str | None
     tags: tuple[str, ...]
     artifacts: Literal["none", "reference", "upload"]
-    samples: int
-    points: int
-
-    def check(self) -> None:
-        if self.samples < 0 or self.points < 2:
-            raise ValueError("tracker: samples should be 0 or more, points at least 2")
+    samples: Count
+    points: Annotated[int, ">= 2"]
 
     def start(self, exp: Experiment, name: str) -> Following | None:
         """A W&B run, or None, with a line that says why, where it cannot start."""

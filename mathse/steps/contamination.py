@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from mathse.benchmarks import Benchmark
 from mathse.data import Data
@@ -28,17 +28,14 @@ class Contamination:
     """
 
     enabled: bool
-    question: float
-    similar: float
-    picture: float
+    question: Annotated[float, "> 0 <= 1"]
+    similar: Annotated[float, "> 0 <= 1"]
+    picture: Annotated[float, "> 0 <= 1"]
     drop: bool
     allow: tuple[str, ...]
     against: dict[str, Benchmark]
 
     def check(self) -> None:
-        for name in ("question", "similar", "picture"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"contamination.{name} should be above 0 and at most 1, got {getattr(self, name)}")
         if self.similar > self.question:
             raise ValueError(f"contamination.similar should be at most contamination.question ({self.question})")
 

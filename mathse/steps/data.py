@@ -52,8 +52,9 @@ def draw(out: Path, *, problems: Artifact, size: int, seed: int | str) -> dict[s
     """A random part of the problems, each source in its share. Nested: the same seed's 50 are among its 100."""
     known = read_jsonl(Problem, problems.path / "problems.jsonl")
     if size > len(known):
+        name = "orm_problems" if seed == "orm" else "seed_size"
         raise ValueError(
-            f"{size} problems are asked for (seed_size or orm_problems) but only {len(known)} are there; make data larger"
+            f"{name}={size}, but only {len(known)} problems are there for it; make it smaller, or data larger"
         )
     chosen = {problem.id for problem in stratified(known, seed)[:size]}
     drawn = [problem for problem in known if problem.id in chosen]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mathse.answers import extract
-from mathse.settings import settings
+from mathse.settings import Count, settings
 from mathse.steps.data import accepted, rejected
 from mathse.steps.shards import in_chunks
 from mathse.store import Artifact, means
@@ -129,13 +129,9 @@ class Reflection:
 
     schedule: Literal["never", "final", "every_round"]
     format: Literal["plain", "draft_reflect_output"]
-    retries: int
+    retries: Count
     repeated: Literal["latest", "all"]
     solved_later: Literal["drop", "keep"]
-
-    def check(self) -> None:
-        if self.retries < 0:
-            raise ValueError(f"reflection.retries should be 0 or more, got {self.retries}")
 
     def learned(self, run: Run, repaired: Artifact, diagnosed: Artifact) -> Artifact:
         """What D_SFT gets of the judged repairs: themselves, or the write-ups of the accepted ones."""

@@ -12,12 +12,11 @@ beginning of a name. Nothing is deleted while a run works in the store, and noth
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from mathse.settings import usage
+from mathse.command import command, usage
 from mathse.store import clean, look
 from mathse.store.contents import Contents, read
 from mathse.store.difference import causes, differences, tree
@@ -61,7 +60,9 @@ def gc(contents: Contents, names: Sequence[str], given: Words) -> str:
     try:
         days = float(given.get("days", "7"))
     except ValueError:
-        raise ValueError(f"days should be a number, got {given['days']!r}") from None
+        days = -1.0
+    if not days >= 0:  # nan is no number either
+        raise ValueError(f"days should be a number, 0 or more, got {given['days']!r}")
     found = clean.sort(contents, [word for word in given.get("keep", "").split(",") if word], days)
     deleted = _flag(given, "delete")
     if deleted:
@@ -110,19 +111,15 @@ def _flag(given: Words, key: str) -> bool:
     return value == "true"
 
 
-def main() -> int:
-    """The command; 1 where the store is broken, 2 and one line where it was asked wrongly."""
-    usage(__doc__, sys.argv[1:] or ["--help"])
+@command
+def main(words: Sequence[str]) -> int:
+    """The command; 1 where the store is broken."""
+    usage(__doc__, words or ["--help"])
     try:
-        print(store(sys.argv[1:]), flush=True)
+        print(store(words))
     except Broken as broken:
         print(broken)
         return 1
-    except BrokenPipeError:  # who reads the list, as `head` does, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     return 0
 
 

@@ -31,9 +31,14 @@ def listing(contents: Contents, asked: Sequence[str], sort: str) -> str:
     if sort not in SORTS:
         raise ValueError(f"sort should be one of {', '.join(SORTS)}, got {sort!r}")
     roles = _roles(contents)
-    chosen = [some for some in contents.artifacts.values() if not asked or _is_asked(contents, some, asked)]
+    chosen, begun = (
+        {name: some for name, some in all_of.items() if not asked or _is_asked(contents, some, asked)}
+        for all_of in (contents.artifacts, contents.unfinished)
+    )
+    if asked and not (chosen or begun):
+        raise ValueError(f"no artifact in {contents.root}, and no run of one, begins with {' or '.join(asked)}")
     rows = [["artifact", "what came of it", "used", "size", "spent", "runs"]]
-    for stored in sorted(chosen, key=SORTS[sort]):
+    for stored in sorted(chosen.values(), key=SORTS[sort]):
         runs = contents.used_by(stored.name)
         rows.append(
             [
@@ -45,11 +50,10 @@ def listing(contents: Contents, asked: Sequence[str], sort: str) -> str:
                 runs[0] if len(runs) == 1 else str(len(runs) or "none"),
             ]
         )
-    for name, stored in contents.unfinished.items():
-        if not asked or _is_asked(contents, stored, asked):
-            at_work = doing(contents.root / name) if busy(contents.root / name) else "nobody is at it"
-            rows.append([name, f"unfinished; {at_work}", _ago(stored), mebibytes(stored.size), "", ""])
-    return "\n".join([aligned(rows), "", _totals(contents, chosen), *_runs(contents)])
+    for name, stored in begun.items():
+        at_work = doing(contents.root / name) if busy(contents.root / name) else "nobody is at it"
+        rows.append([name, f"unfinished; {at_work}", _ago(stored), mebibytes(stored.size), "", ""])
+    return "\n".join([aligned(rows), "", _totals(contents, list(chosen.values())), *_runs(contents)])
 
 
 def _is_asked(contents: Contents, stored: Stored, asked: Sequence[str]) -> bool:

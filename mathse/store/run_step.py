@@ -12,12 +12,9 @@ import sys
 import threading
 from pathlib import Path
 
+from mathse.command import MISTAKES, usage
 from mathse.progress import RELAY
-from mathse.settings import usage
 from mathse.store import CALL, RECIPE, Rank, Runtime, call, find, metrics_of, restore
-
-# What a user or an endpoint can cause; anything else is ours, and shows its traceback.
-MISTAKES = (ValueError, TypeError, OSError, RuntimeError)
 
 
 def end_with_the_run() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Annotated
 
-from mathse.settings import settings
+from mathse.settings import Count, Positive, settings
 
 
 @settings
@@ -22,17 +24,17 @@ class Runtime:
     """
 
     device: str
-    devices: int
-    threads: int
-    batch_size: int
+    devices: Positive
+    threads: Count
+    batch_size: Positive
     isolate: bool
     unfold: bool
     recompute: bool
-    save_every: float
+    save_every: Annotated[float, ">= 0"]
 
     def check(self) -> None:
-        if self.devices < 1:
-            raise ValueError(f"runtime.devices should be at least 1, got {self.devices}")
+        if not re.fullmatch(r"(cpu|cuda)(:\d+)?", self.device):
+            raise ValueError(f"runtime.device should be cpu or cuda, got {self.device!r}")
 
 
 RANK = "MATHSE_RANK"  # set in each of the processes that share a step: its number and how many there are

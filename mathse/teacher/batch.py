@@ -10,9 +10,9 @@ import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from mathse.settings import settings
+from mathse.settings import Positive, settings
 from mathse.teacher.calls import Spent
 from mathse.teacher.client import Client, connection
 from mathse.teacher.errors import KEPT, Again, NoSchema, NotThere, TeacherStops, meaning, outcome
@@ -33,17 +33,11 @@ class Batching:
     """What one file may hold, seconds between looks at a batch, and the share of the price that it costs; `give_up`: ids of batches
     that nobody can fetch any more."""
 
-    calls: int
-    megabytes: float
-    poll: float
-    share: float
+    calls: Positive
+    megabytes: Annotated[float, "> 0"]
+    poll: Annotated[float, ">= 0"]
+    share: Annotated[float, "> 0 <= 1"]
     give_up: tuple[str, ...]
-
-    def check(self) -> None:
-        if self.calls < 1 or self.megabytes <= 0 or self.poll < 0 or not 0 < self.share <= 1:
-            raise ValueError(
-                f"teacher.batching: calls, megabytes > 0, poll >= 0 and 0 < share <= 1 are needed, got {self}"
-            )
 
 
 class Batches:

@@ -21,7 +21,7 @@ from PIL import Image
 from mathse.answers import equal, extract
 from mathse.figures import PROGRAM_CHUNK, misread, near
 from mathse.figures.program import LETTERS, Program, Step, Value
-from mathse.settings import settings
+from mathse.settings import Share, settings
 from mathse.types import Chat, Solution, steps_of
 
 VALUE = r"[\w:/-]{1,20}?"  # what may stand in a wording's place for a value; bounded, for a student may ramble
@@ -34,13 +34,9 @@ COMMUTES = {"add", "mul", "diff", "max", "min"}
 class FiguresTeacher:
     """`slip_rate`: share of solutions with a slip in one step; `find_rate`: how often it finds a wrong step that nobody names."""
 
-    slip_rate: float
-    find_rate: float
+    slip_rate: Share
+    find_rate: Share
     seed: int
-
-    def check(self) -> None:
-        if not (0 <= self.slip_rate <= 1 and 0 <= self.find_rate <= 1):
-            raise ValueError(f"FiguresTeacher: slip_rate and find_rate should lie between 0 and 1, got {self}")
 
     def __call__(self, chats: Sequence[Chat], *, schema: dict[str, Any] | None = None, index: int = 0) -> list[str]:
         """See `Teacher`. Raises ValueError for a problem that no program of ours drew."""

@@ -15,9 +15,9 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from mathse.settings import settings
+from mathse.settings import Count, Positive, settings
 from mathse.store import DOING, Doing
 from mathse.teacher import Text
 from mathse.teacher.batch import Batches, Batching
@@ -60,21 +60,21 @@ class ApiTeacher:
     group: ClassVar[str] = "teacher"  # of conf/, for what is said to users
 
     model: str
-    temperature: float | None
-    top_p: float | None
-    max_tokens: int
+    temperature: Annotated[float, ">= 0"] | None
+    top_p: Annotated[float, "> 0 <= 1"] | None
+    max_tokens: Positive
     seed: int | None
     way: Literal["call", "batch"]
     base_url: str
     key_env: str | None
     served_as: str | None
     limit_as: Literal["max_tokens", "max_completion_tokens"]
-    concurrency: int
-    requests_per_minute: int
-    tokens_per_minute: int
-    retries: int
-    backoff: float
-    timeout: float
+    concurrency: Positive
+    requests_per_minute: Count
+    tokens_per_minute: Count
+    retries: Count
+    backoff: Annotated[float, ">= 0"]
+    timeout: Annotated[float, "> 0"]
     prices: dict[str, Any]
     budget_usd: float | None
     step_budgets_usd: dict[str, float | None]
@@ -91,18 +91,16 @@ class ApiTeacher:
             raise ValueError(
                 f"{self.group}.base_url should look like https://host/v1, without user, password or query; the key goes in the environment"
             )
-        if self.concurrency < 1 or self.max_tokens < 1 or self.timeout <= 0:
-            raise ValueError(f"{self.group}: concurrency, max_tokens and timeout should be more than 0")
-        if min(self.requests_per_minute, self.tokens_per_minute, self.retries, self.backoff) < 0:
-            raise ValueError(
-                f"{self.group}: requests_per_minute, tokens_per_minute, retries and backoff should be 0 or more"
-            )
         unknown = set(self.step_budgets_usd) - set(STEPS)
         if unknown:
             raise ValueError(
                 f"{self.group}.step_budgets_usd: there is no step {min(unknown)!r}; they are {', '.join(STEPS)}"
             )
         capped = [cap for cap in (self.budget_usd, *self.step_budgets_usd.values()) if cap is not None]
+        if odd := [cap for cap in capped if not isinstance(cap, (int, float)) or not cap >= 0]:
+            raise ValueError(
+                f"{self.group}.step_budgets_usd and budget_usd should be dollars, 0 or more, got {odd[0]!r}"
+            )
         if capped and self.price is None:
             raise ValueError(
                 f"{self.group}.budget_usd: no price of {self.model!r} in {self.group}.prices, so no budget can be held; add its price, "

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mathse.report.files import replacing
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -100,6 +102,5 @@ def inline_svg(draw: Draw, width: float, height: float, name: str) -> str:
 
 def save_png(draw: Draw, width: float, height: float, path: Path) -> None:
     """The same drawing as a PNG on white, for a README or a paper; written whole or not at all."""
-    temporary = path.with_suffix(".tmp.png")
-    drawn(draw, width, height).savefig(temporary, dpi=150)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        drawn(draw, width, height).savefig(temporary, dpi=150)

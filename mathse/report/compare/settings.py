@@ -52,7 +52,9 @@ def _leaves(value: Any, name: str) -> dict[str, str]:
         for key, member in value.items():
             if key == "_target_":
                 leaves[name] = str(member).rpartition(".")[2]
-            elif key not in LEFT_OUT and key != "model":  # of a judge: its training is what tells it from others
+            elif key in LEFT_OUT or (key == "model" and not isinstance(member, str)):
+                continue  # a judge's weights: its training is what tells it from others
+            else:
                 leaves |= _leaves(member, f"{name}.{key}")
         return leaves
     return {name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)}
@@ -61,7 +63,7 @@ def _leaves(value: Any, name: str) -> dict[str, str]:
 def _trained(run: Run, source: Any, name: str) -> dict[str, str]:
     """The settings of the training that a judge or feedback comes from, where it is an ORM."""
     model = source.get("model") if isinstance(source, Mapping) else None
-    adapter = ((model or {}).get("adapter") or {}).get("artifact", "")
+    adapter = (model.get("adapter") or {}).get("artifact", "") if isinstance(model, Mapping) else ""
     if not adapter.startswith("train_orm-") or adapter not in run.recipes:
         return {}
     inputs = run.recipes[adapter]["inputs"]
