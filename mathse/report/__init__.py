@@ -205,5 +205,5 @@ def run_name(exp: Experiment) -> str:
 
 def describe(exp: Experiment) -> str:
     """The run in one line."""
-    stages = "distil" + (f", {exp.K} rounds" if exp.K else "") + REFLECTION[exp.reflection.schedule]
+    stages = "distil" + (f", {exp.K} round" + "s" * (exp.K > 1) if exp.K else "") + REFLECTION[exp.reflection.schedule]
     return f"scale {exp.scale}, backbone {exp.backbone.family}, {stages}, seed {exp.seed}"
