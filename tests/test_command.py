@@ -96,7 +96,8 @@ def test_behind_head_no_command_has_a_traceback(words: Sequence[str]) -> None:
 
 
 def test_an_interrupt_while_it_works_is_one_line() -> None:
-    body = "import time; print('up', flush=True); time.sleep(60)"
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # which a background job does not
+    body = f"{heard}; import time; print('up', flush=True); time.sleep(60)"
     with subprocess.Popen(
         [sys.executable, "-c", ABOUT.format(body=body)],
         stdout=subprocess.PIPE,

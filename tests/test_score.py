@@ -201,7 +201,7 @@ def test_a_judge_that_cannot_be_reached_is_one_line(
     monkeypatch.setattr("sys.argv", ["score", "benchmark=jsonl", "teacher=openai", *files, *nobody])
     assert main() == 2
     *_, error = capsys.readouterr().err.splitlines()
-    assert error.startswith("error: http://127.0.0.1:9/v1: it cannot be reached")
+    assert error.startswith("mathse: http://127.0.0.1:9/v1: it cannot be reached")
 
 
 @pytest.mark.parametrize(

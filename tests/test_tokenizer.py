@@ -8,12 +8,12 @@ import shutil
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import sentencepiece
 from PIL import Image
+from pretraining.families import FAMILIES
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
@@ -184,11 +184,11 @@ def byte_level(pattern: str, added: tuple[str, ...]) -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def tokenizers(recipe: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A tokenizer of its real kind for each family (InternVL2.5's other kind is `internlm2`)."""
     made = {}
     for name, pattern in (("qwen2vl", QWEN2), ("internvl25", QWEN2), ("cogvlm2", LLAMA3)):
-        family = recipe.FAMILIES[name]
+        family = FAMILIES[name]
         roles = {role: mark for role, mark in family.roles.items() if (name, role) != ("internvl25", "bos_token")}
         made[name] = PreTrainedTokenizerFast(tokenizer_object=byte_level(pattern, family.special), **roles)
     return made
@@ -239,14 +239,14 @@ ORIGINALS = {"qwen2vl": qwen2vl, "internvl25": internvl25, "internlm2": internvl
 
 @pytest.fixture(params=ORIGINALS)
 def original_and_ours(
-    request: pytest.FixtureRequest, recipe: ModuleType, tokenizers: dict[str, Any], internlm2: Path
+    request: pytest.FixtureRequest, tokenizers: dict[str, Any], internlm2: Path
 ) -> tuple[Callable[[Chat], list[str]], Loaded]:
     """The text of a chat in the original's template, in pieces that it tokenizes one by one; a family with a real tokenizer."""
     if request.param == "internlm2":
         family, tokenizer, begin = "internvl25", read_tokenizer(internlm2), "<s>"
     else:
         family, tokenizer, begin = request.param, tokenizers[request.param], ""
-    _, loaded = recipe.FAMILIES[family].make(tokenizer)
+    _, loaded = FAMILIES[family].make(tokenizer)
     return lambda chat: [begin + (texts := ORIGINALS[request.param](chat))[0], *texts[1:]], loaded
 
 

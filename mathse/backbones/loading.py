@@ -226,7 +226,7 @@ def family_of(architecture: str) -> str | None:
 
 def check_device(device: str) -> None:
     """Raises ValueError where there is no such device."""
-    if device != "cpu":
+    if device.startswith("cuda"):
         import torch
 
         if not torch.cuda.is_available():
