@@ -14,6 +14,7 @@ from mathse.config import Experiment, load
 from mathse.plan.bill import counted, plan
 from mathse.plan.lines import Line
 from mathse.report import run_name
+from mathse.steps.data import load as load_problems
 from mathse.steps.generate import ask
 from mathse.store import Store
 from mathse.types import Problem, read_jsonl
@@ -89,6 +90,16 @@ def test_the_papers_run_is_billed_for_each_backbone_without_weights_or_data(
     assert "341,346 problems" in said
     assert "one H100 SXM of 989 TFLOPS" in said
     assert "not known" not in said.replace("where it is not known yet", "")
+
+
+def test_the_papers_problems_are_assumed_whatever_the_store_holds(tmp_path: Path) -> None:
+    exp = load("scale=paper", "data.size=52", "benchmark.data.size=26")
+    store = Store(tmp_path, exp.runtime)
+    before = plan(exp, store)
+    for data in (exp.data, exp.benchmark.data):
+        store.run(load_problems, data=data)
+    assert plan(exp, store) == before
+    assert "341,346 problems" in before
 
 
 def test_the_shipped_sizes_are_those_of_the_configuration(tmp_path: Path) -> None:

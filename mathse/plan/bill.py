@@ -43,8 +43,11 @@ class Plan:
         """The stored artifact, or one that is not there, whose metrics are what can be expected."""
         recipe = recipe_of(step, inputs, absent=True)
         name, kind = name_of(recipe), step.__name__
+        role = role_of(recipe, self.roles, self.judge)
+        if kind == "load" and self._assumed(role) is not None:  # whatever the store holds, nothing behind it is found
+            name += "-assumed"
         new = name not in self.roles
-        self.roles.setdefault(name, role_of(recipe, self.roles, self.judge))
+        self.roles.setdefault(name, role)
         if "lora" in inputs:
             self.ranks[name] = inputs["lora"].rank
         line = Line(kind, self.roles[name])
@@ -58,10 +61,14 @@ class Plan:
             self.lines.append(line)
         return artifact
 
+    def _assumed(self, role: str) -> int | None:
+        """How many problems of this role are assumed to be there, None where they are read."""
+        return self.assumed.test_problems if role == "test" else self.assumed.problems
+
     def _there(self, line: Line, inputs: dict[str, Any]) -> bool:
         """Whether a step on problems can be done for real."""
         if line.step == "load":
-            return (self.assumed.test_problems if line.role == "test" else self.assumed.problems) is None
+            return self._assumed(line.role) is None
         return all(map(exists, inputs.values()))
 
     def stages(self) -> list[Line]:
