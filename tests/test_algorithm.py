@@ -317,6 +317,14 @@ def test_a_larger_K_only_adds_rounds(tmp_path: Path) -> None:
     assert [artifact.name for _, _, artifact in two.calls] == names[: len(two.calls)]
 
 
+def test_another_feedback_changes_nothing_before_the_reflection(tmp_path: Path) -> None:
+    plain, _ = run(tmp_path, K=2, schedule="final")
+    other, _ = run(tmp_path, K=2, schedule="final", feedback=ToyCritic(by="nobody"))
+    pairs = list(zip(plain.calls, other.calls, strict=True))
+    new = [name for (name, _, before), (_, _, after) in pairs if before.name != after.name]
+    assert new == ["diagnose", "reflect", "judge", "sft"]
+
+
 def test_more_seed_problems_contain_the_fewer(tmp_path: Path) -> None:
     few, _ = run(tmp_path, K=0, schedule="never", seed_size=10)
     many, _ = run(tmp_path, K=0, schedule="never", seed_size=20)

@@ -82,12 +82,14 @@ def test_a_shorter_job_after_it_computes_no_step(whole: Path) -> None:
     assert all(step["cached"] for step in summary["steps"])
 
 
+@pytest.mark.slow  # test_algorithm has it with toys
 def test_one_more_round_computes_only_what_is_new(whole: Path) -> None:
     _, summary = finish(whole, "stage=evolve", "K=3")
     new = [step["name"].rpartition("-")[0] for step in summary["steps"] if not step["cached"]]
     assert new == ["generate", "judge", "remaining", "sft", "evaluate"]
 
 
+@pytest.mark.slow  # test_algorithm has it with toys
 def test_changing_the_feedback_keeps_everything_up_to_reflection(whole: Path) -> None:
     _, summary = finish(whole, "feedback=none")
     new = [step["name"].rpartition("-")[0] for step in summary["steps"] if not step["cached"]]
