@@ -415,3 +415,21 @@ def test_one_picture_may_be_a_path_by_itself(images: Any, tmp_path: Path) -> Non
     file = jsonl(tmp_path / "p.jsonl", [{"question": "What?", "answer": 5, "images": images}])
     (problem,) = load("benchmark=jsonl").benchmark.stored_problems(file)  # type: ignore[attr-defined]
     assert (problem.images, problem.answer) == ((str(tmp_path / "1.png"),), "5")
+
+
+@pytest.mark.parametrize(
+    ("row", "question"),
+    [
+        ({"question": "", "answer": 5, "images": ["1.png"]}, ""),
+        ({"question": "", "answer": 5}, None),
+        ({"question": None, "answer": 5, "images": ["1.png"]}, None),
+    ],
+)
+def test_a_question_may_stand_in_the_picture_alone(row: dict[str, Any], question: str | None, tmp_path: Path) -> None:
+    file, benchmark = jsonl(tmp_path / "p.jsonl", [row]), load("benchmark=jsonl").benchmark
+    if question is None:
+        with pytest.raises(ValueError, match="question should be text"):
+            benchmark.stored_problems(file)  # type: ignore[attr-defined]
+    else:
+        (problem,) = benchmark.stored_problems(file)  # type: ignore[attr-defined]
+        assert problem.question == question

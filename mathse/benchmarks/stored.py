@@ -131,8 +131,8 @@ class Stored:
 
 def checked(problem: Problem) -> Problem:
     """The problem, whose parts are what they should be. Raises ValueError naming one that is not: a file may hold anything."""
-    for name in ("question", "answer"):
-        if not isinstance(value := getattr(problem, name), str) or not value.strip():
+    for name, may_be_empty in {"question": bool(problem.images), "answer": False}.items():  # a picture may hold it all
+        if not isinstance(value := getattr(problem, name), str) or not (value.strip() or may_be_empty):
             raise ValueError(f"{name} should be text, got {value!r}")
     if odd := [image for image in problem.images if not isinstance(image, str)]:
         raise ValueError(f"a picture should be a path, got {type(odd[0]).__name__}")
