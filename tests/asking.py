@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from conftest import loaded
 from endpoint import Endpoint, usage
 
-from mathse.config import load
 from mathse.store import DOING, Doing
 from mathse.teacher.openai import ApiTeacher
 from mathse.types import Chat, Turn
@@ -19,7 +19,7 @@ PRICES = {"gpt-4o": {"input": 2.0, "cached": 1.0, "output": 8.0, "picture": 100}
 
 
 def teacher(endpoint: Endpoint, folder: Path, **changes: Any) -> ApiTeacher:
-    made = load("teacher=openai").teacher
+    made = loaded("teacher=openai").teacher
     assert isinstance(made, ApiTeacher)
     reached = {"base_url": endpoint.url, "key_env": "TEACHER_KEY", "cache": str(folder / "teacher")}
     return dataclasses.replace(made, **{**reached, "backoff": 0.01, "retries": 3, "requests_per_minute": 0, **changes})

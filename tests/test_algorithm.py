@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from conftest import loaded
 
 from mathse.algorithm import mathse
-from mathse.config import Experiment, load
+from mathse.config import Experiment
 from mathse.settings import settings
 from mathse.steps.data import accepted, judged_rows, rejected
 from mathse.steps.generate import generate
@@ -96,7 +97,7 @@ class Lab:
     """A store that remembers the calls, with toys in the places of models."""
 
     def __init__(self, root: Path) -> None:
-        self.store = Store(root, load().runtime)
+        self.store = Store(root, loaded().runtime)
         self.calls: list[tuple[str, dict[str, Any], Artifact]] = []
 
     def run(self, step: Callable[..., Any], /, **inputs: Any) -> Artifact:
@@ -114,8 +115,8 @@ def run(
     """Algorithm 1 with toys; `how`: other settings of reflection."""
     toys: dict[str, Any] = {"teacher": ToyTeacher(), "judge": ToyJudge(), "feedback": ToyJudge()}
     sizes: dict[str, Any] = {"data": ToyProblems(size=SIZE), "seed_size": SEED, "orm_problems": KEPT}
-    reflection = dataclasses.replace(load().reflection, schedule=schedule, **how)
-    exp: Experiment = dataclasses.replace(load(), **{**toys, **sizes, "reflection": reflection, **changes})
+    reflection = dataclasses.replace(loaded().reflection, schedule=schedule, **how)
+    exp: Experiment = dataclasses.replace(loaded(), **{**toys, **sizes, "reflection": reflection, **changes})
     lab = Lab(root)
     from mathse.steps.data import load as load_problems
 

@@ -300,16 +300,20 @@ def test_with_choices_a_letter_equals_its_value(grader: Grader, reference: str, 
         "The answer to this problem is " * 5_000,
     ],
 )
-def test_hostile_strings_cost_at_most_the_limit_and_run_nothing(grader: Grader, hostile: str, tmp_path: Path) -> None:
+def test_hostile_strings_cost_at_most_the_limit_and_run_nothing(
+    grader: Grader, hostile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     marker = tmp_path / "touched"
     hostile = hostile.replace("{marker}", str(marker))
     grader.compare("1", "1")  # so that a start is not timed
+    monkeypatch.setattr(grader, "seconds", 0.3)
     start = time.monotonic()
     said = extract(f"The answer to this problem is {hostile}", asked(NUMBERS))
     assert not equal("5", hostile, asked(NUMBERS), grader=grader)
     assert not equal("5", said or "", asked(NUMBERS), grader=grader)
     assert time.monotonic() - start < 2 * grader.seconds + 2
     assert not marker.exists()
+    monkeypatch.undo()
     assert equal("2√3", r"\sqrt{12}", grader=grader), "the worker goes on"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import struct
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import loaded
 from PIL import Image
 
 from mathse.benchmarks.jsonl import JsonlProblems
@@ -46,9 +48,9 @@ def bomb(path: Path) -> None:
 
 
 def source(path: Path, *overrides: str) -> Source:
-    data = load("data=jsonl", f"data.path={path}", *overrides).data
+    data = loaded("data=jsonl", *overrides).data
     assert isinstance(data, Source)
-    return data
+    return dataclasses.replace(data, path=str(path))
 
 
 def write(folder: Path, *lines: str | bytes | dict[str, Any], name: str = "p.jsonl") -> Path:

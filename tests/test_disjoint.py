@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import loaded
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mathse.algorithm import begin
-from mathse.config import Experiment, load
+from mathse.config import Experiment
 from mathse.figures import PROGRAM_CHUNK
 from mathse.figures.data import Figures
 from mathse.report.problems import kept_for_the_orm
@@ -88,14 +89,14 @@ class Knows:
 
 
 def experiment(train: Listed, test: Listed, **changes: Any) -> Experiment:
-    exp = load("contamination.enabled=false")
+    exp = loaded("contamination.enabled=false")
     sizes: dict[str, Any] = {"seed_size": 5, "orm_problems": 10, "teacher": Knows()}
     return dataclasses.replace(exp, data=train, benchmark=Exam(name="test", data=test), **sizes, **changes)
 
 
 class Steps:
     def __init__(self, root: Path) -> None:
-        self.store = Store(root, load().runtime)
+        self.store = Store(root, loaded().runtime)
         self.names: list[str] = []
 
     def run(self, step: Any, /, **inputs: Any) -> Artifact:
@@ -136,7 +137,7 @@ def test_a_kept_problem_with_its_picture_saved_anew_leaves_D(tmp_path: Path) -> 
             return [Problem(f"p{i}", "How long is it?", (shown[i],), str(i // 2)) for i in range(20)]
 
     steps = Steps(tmp_path)
-    exp = dataclasses.replace(load(), teacher=Knows(), orm_problems=2, seed_size=2)
+    exp = dataclasses.replace(loaded(), teacher=Knows(), orm_problems=2, seed_size=2)
     D, kept, _ = begin(exp, Problems(steps.run(load_problems, data=Saved()), []), steps.run)
     assert not numbers(D) & numbers(kept)
     assert D.metrics["dropped"] == sum(1 for _ in numbers(kept))

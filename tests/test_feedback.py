@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import loaded
 
 from mathse.backbones.qwen2vl import Qwen2VL
 from mathse.config import CONF, load
@@ -51,7 +52,7 @@ class Bench:
 
     def prepare(self, feedback: Feedback) -> Source:
         taught, kept, adapter = (self(step) for step in (taught_, kept_, sft_))
-        return feedback.prepare(self, taught, kept, Model(load().backbone, adapter, "M_2"))
+        return feedback.prepare(self, taught, kept, Model(loaded().backbone, adapter, "M_2"))
 
 
 def taught_() -> None: ...
@@ -60,7 +61,7 @@ def sft_() -> None: ...
 
 
 def source(name: str, bench: Bench) -> Source:
-    return bench.prepare(load(f"feedback={name}").feedback)
+    return bench.prepare(loaded(f"feedback={name}").feedback)
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import loaded
 
 from mathse.backbones.flops import Size, size_of
 from mathse.backbones.qlora import Lora
@@ -134,7 +135,7 @@ def works(out: Path, *, tokens: int) -> dict[str, float]:
 
 
 def test_a_step_of_a_store_leaves_its_counts_in_the_record_and_not_in_the_recipe(tmp_path: Path) -> None:
-    runtime = load().runtime
+    runtime = loaded().runtime
     artifact = Store(tmp_path, runtime).run(works, tokens=5)
     record = json.loads((artifact.path / RECORD).read_text())
     assert record["work"]["tokens_generated"] == 5
@@ -144,7 +145,7 @@ def test_a_step_of_a_store_leaves_its_counts_in_the_record_and_not_in_the_recipe
 
 
 def test_a_step_that_was_killed_before_says_so(tmp_path: Path) -> None:
-    store = Store(tmp_path, load().runtime)
+    store = Store(tmp_path, loaded().runtime)
     name = store.run(works, tokens=7).name
     (tmp_path / name).rename(tmp_path / f"{name}.partial")
     (tmp_path / f"{name}.partial" / RECORD).unlink()

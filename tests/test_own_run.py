@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from endpoint import Endpoint
 
 from mathse.figures.data import Figures
@@ -93,6 +94,7 @@ def slice_of(path: Path, out: Path, images: Callable[[str], str], rows: slice) -
     return jsonl(out, [{**row, "image": images(row["image"])} for row in chosen])
 
 
+@pytest.mark.slow  # the same with our own figures is above
 def test_real_problems_with_pictures_go_through_all_three_stages(beside: Callable[[str], Path], tmp_path: Path) -> None:
     folder = beside("data/dynamath-images")
     train = slice_of(folder / "trial1.jsonl", tmp_path / "train.jsonl", str, slice(0, 24))

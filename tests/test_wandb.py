@@ -16,11 +16,15 @@ from mathse.report.wandb import mode
 from mathse.types import Judged, Verdict
 
 
+def go_offline(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("WANDB_MODE", "offline")
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ARTIFACT_DIR", "WANDB_SILENT"):
+        environment.delenv(name, raising=False)
+
+
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setenv("WANDB_MODE", "offline")
-    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ARTIFACT_DIR", "WANDB_SILENT"):
-        monkeypatch.delenv(name, raising=False)
+    go_offline(monkeypatch)
     return tmp_path
 
 
@@ -74,7 +78,7 @@ def values(items: Any) -> dict[str, Any]:
 
 
 def blocks(data: bytes) -> list[bytes]:
-    """The records of W&B's file: LevelDB's log format after a header of seven bytes."""
+    """The records of W&B's file that are there whole (its end may still be written): LevelDB's log format after a header of seven bytes."""
     found, whole, at = [], b"", 7
     while at + 7 <= len(data):
         left = 32768 - at % 32768
@@ -82,6 +86,8 @@ def blocks(data: bytes) -> list[bytes]:
             at += left
             continue
         length, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
+        if at + 7 + length > len(data):
+            break
         whole += data[at + 7 : at + 7 + length]
         at += 7 + length
         if kind in (1, 4):
@@ -169,17 +175,25 @@ def test_wandb_is_offline_unless_logged_in_and_its_own_variable_wins(
 # ---- what it is for: comparing runs ----
 
 
-@pytest.fixture
-def told(offline: Path, monkeypatch: pytest.MonkeyPatch) -> Found:
-    """A whole run, with keys around that nobody should hear of."""
-    for name in ("OPENAI_API_KEY", "WANDB_API_KEY", "HF_TOKEN"):
-        monkeypatch.setenv(name, SECRET)
-    monkeypatch.setenv("MATHSE_GROUP", "sweep K=0,1,2")
-    monkeypatch.setenv("MATHSE_ARM", "answer match")
-    with Reporter(experiment(offline, "wandb")) as reporter:
-        Story(reporter.exp, reporter).tell()
-        reporter.finish()
-    return logged(offline)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a whole run lies, which had keys around that nobody should hear of."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as environment:
+        go_offline(environment)
+        for name in ("OPENAI_API_KEY", "WANDB_API_KEY", "HF_TOKEN"):
+            environment.setenv(name, SECRET)
+        environment.setenv("MATHSE_GROUP", "sweep K=0,1,2")
+        environment.setenv("MATHSE_ARM", "answer match")
+        with Reporter(experiment(folder, "wandb")) as reporter:
+            Story(reporter.exp, reporter).tell()
+            reporter.finish()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def told(whole: Path) -> Found:
+    return logged(whole)
 
 
 SECRET = "sk-never-told-0123456789abcdef"
@@ -222,7 +236,7 @@ def test_the_orms_report_and_the_ledger_are_logged_and_the_unknown_is_left_out(t
     assert "ledger/all/flops" not in summary, "the story's steps have no records"
 
 
-def test_data_adapters_and_the_orm_are_artifacts_under_the_recipes_hash(told: Found, offline: Path) -> None:
+def test_data_adapters_and_the_orm_are_artifacts_under_the_recipes_hash(told: Found) -> None:
     artifacts = {(one.name, alias): one for one in told["artifact"] for alias in one.aliases}
     adapters = [alias for name, alias in artifacts if name == "adapter" and alias != "latest"]
     assert len(adapters) == 5, "the ORM's student, M_0, M_1, M_2 and M_final"
@@ -243,8 +257,8 @@ def test_data_adapters_and_the_orm_are_artifacts_under_the_recipes_hash(told: Fo
     assert all(entry.ref.startswith("file:") and entry.digest for entry in entries), "named by checksum, not copied"
 
 
-def test_no_secret_is_in_any_file_of_the_run(told: Found, offline: Path) -> None:
-    files = [path for path in (offline / "store").rglob("*") if path.is_file()]
+def test_no_secret_is_in_any_file_of_the_run(told: Found, whole: Path) -> None:
+    files = [path for path in (whole / "store").rglob("*") if path.is_file()]
     assert len(files) > 10
     assert not [path for path in files if SECRET.encode() in path.read_bytes()]
 
