@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# What is imported is compiled then, and kept: compiling all that torch and its like hold would make the set-up half as long again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run test test-all check setup
 
 run: setup
@@ -24,7 +27,6 @@ check: setup
 
 setup: .venv/done
 
-# Python compiles what it imports, when it does: compiling everything that torch and its like hold would double the set-up.
 .venv/done: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "mathse needs Python 3.11 or newer; set PYTHON=…")'
 	$(PYTHON) -m venv .venv

@@ -50,9 +50,9 @@ def test_steps_are_headed_parts_else_points_else_paragraphs_else_sentences(text:
     ["\n", " ", "\n \n", "#", "1. \n", "Step 1: ", "Step 1:\n", ". ", "*_ ", "(1", "the answer ", "\0", "Step "],
 )
 def test_a_long_text_is_divided_in_bounded_time(piece: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     steps_of(piece * (100_000 // len(piece)))
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_paragraphs_are_what_processbench_numbers_as_steps(beside: Callable[[str], Path]) -> None:

@@ -183,9 +183,9 @@ HOSTILE = [
     "head", ["", '{"status": "WRONG", "error_step": "', "Final Judgement: wrong. First Error Step: "]
 )
 def test_hostile_words_take_bounded_time_and_can_be_written(piece: str, head: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     verdict = parse_verdict(head + piece * (100_000 // len(piece)), solution="Step 1: aaaa\n" * 5_000)
-    assert time.monotonic() - begun < 2
+    assert time.process_time() - begun < 2
     assert verdict.status != "correct"
     (verdict.raw + verdict.analysis).encode()
 
