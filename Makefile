@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# What is imported is compiled then, and kept: compiling all that torch and its like hold would make the set-up half as long again.
+# What is imported is compiled then, and kept: compiling all that torch and its like hold would take nearly as long as installing it.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test test-all check setup
