@@ -21,7 +21,7 @@ from mathse.report.__main__ import main
 from mathse.report.examples import Example, Group, groups
 from mathse.report.page import TEMPLATES, in_rows, to_html, write_report
 from mathse.report.parts import Chart, Gallery, Report, Section, Table, Text, to_markdown
-from mathse.report.run import read_run
+from mathse.report.run import Run, read_run
 from mathse.report.sections import report_of
 from mathse.report.sections.rounds import intervals, rounds
 from mathse.statistics import wilson
@@ -118,18 +118,29 @@ def test_a_page_from_the_store_says_what_the_run_said(told: Told, tmp_path: Path
 # ---- what is missing ----
 
 
-def test_a_run_that_was_killed_is_shown_as_far_as_it_came(tmp_path: Path) -> None:
+def killed(tmp_path: Path, before: str) -> Run:
+    """What the report of a run says that was killed before its first step of this kind."""
     exp = experiment(tmp_path)
 
     class Killed(Story):
         def step(self, step: str, *given: Any, **inputs: Any) -> Any:
-            if step == "diagnose":
+            if step == before:
                 raise KeyboardInterrupt
             return super().step(step, *given, **inputs)
 
     with pytest.raises(KeyboardInterrupt), Reporter(exp) as reporter:
         Killed(exp, reporter).tell()
-    run = read_run(reporter.folder, Path(exp.store))
+    return read_run(reporter.folder, Path(exp.store))
+
+
+def test_a_run_killed_when_the_orms_student_is_trained_does_not_call_it_m_0(tmp_path: Path) -> None:
+    run = killed(tmp_path, before="generate")  # whose recipe names the model
+    assert [run.roles[one.name] for one in run.of("sft")] == ["student"]
+    assert "| student |" in to_markdown(report_of(run, []))
+
+
+def test_a_run_that_was_killed_is_shown_as_far_as_it_came(tmp_path: Path) -> None:
+    run = killed(tmp_path, before="diagnose")
     assert "has not finished" in run.missing[0]
     assert [r["round"] for r in run.summary["rounds"]] == [1, 2]
     text = to_markdown(report_of(run, []))

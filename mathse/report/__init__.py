@@ -102,7 +102,8 @@ class Reporter:
         self.artifacts[artifact.name], self.recipes[artifact.name] = artifact, recipe
         self.roles[artifact.name] = role
         self.steps.append({"name": artifact.name, "cached": cached, "seconds": round(seconds, 3)})
-        write_text(self.folder / UNFINISHED, json.dumps({**self._head(), "steps": self.steps}, indent=1) + "\n")
+        so_far = {**self._head(), "judge": self.judge, "steps": self.steps}
+        write_text(self.folder / UNFINISHED, json.dumps(so_far, indent=1) + "\n")
         if round_of(role):
             self.rounds.append(artifact)
         if artifact.step == "test_orm" and not self.orm:  # the judge's comes first, should the feedback have its own

@@ -1,6 +1,6 @@
 """A run as its reports see it: summary.json and the artifacts that it names, read back from the store, with what is missing.
 
-A run that has not finished has left `unfinished.json` in its place: the same head, and the steps so far.
+A run that has not finished has left `unfinished.json` in its place: the same head, the run's judge, and the steps so far.
 """
 
 from __future__ import annotations
@@ -122,9 +122,8 @@ def _settle(run: Run, finished: bool) -> None:
     """Roles, scores and rounds, from the recipes."""
     sources = [run.recipes[one.name]["inputs"].get("source") or {} for one in run.of("judge")]
     others = [source for source in sources if not str(source.get("_target_")).endswith(".AnswerMatch")]
-    judge = (others or sources or [{}])[
-        -1
-    ]  # answer match judges for the ORM too, so any other source is the run's judge
+    # Answer match judges for the ORM too, so any other source is the run's judge; a run that was killed may have none yet.
+    judge = run.summary.get("judge") or (others or sources or [{}])[-1]
     asked = [
         recipe["inputs"]["model"] for recipe in run.recipes.values() if isinstance(recipe["inputs"].get("model"), dict)
     ]
